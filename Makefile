@@ -1,0 +1,65 @@
+# Everything is set up on demand in .venv; a second run starts at once.
+.DEFAULT_GOAL := help
+SHELL := /bin/sh
+VENV := .venv
+BIN := $(VENV)/bin
+PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; do \
+  $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
+PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet -c constraints.txt
+
+.PHONY: help run test quick check format bench constraints schema runners clean
+
+help: ## list the targets
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | awk -F'\t' '{printf "  make %-12s %s\n", $$1, $$2}'
+
+run: $(VENV)/.run ## start the gateway (finds runners on this machine, or starts a small one)
+	@exec $(BIN)/sluicegate serve
+
+test: check ## lint, types, layers and every test
+	@$(BIN)/python -m pytest
+
+quick: $(VENV)/.dev ## the tests that take less than ten seconds each
+	@$(BIN)/python -m pytest -m 'not slow'
+
+check: $(VENV)/.dev ## lint, format, types and import contracts
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+
+format: $(VENV)/.dev ## mend format and what lint can mend
+	@$(BIN)/ruff check --fix .
+	@$(BIN)/ruff format .
+
+bench: $(VENV)/.dev ## overhead beside nginx, see tests/perf/README.md
+	@$(BIN)/python -m tests.perf.bench $(ARGS)
+
+schema: $(VENV)/.dev ## write config/schema.json anew
+	@$(BIN)/python -m gateway.settings.schema_file
+
+runners: $(VENV)/.dev ## llama-cpp-python and vLLM in environments of their own, for the heavy tests
+	@sh tests/runners.sh
+
+constraints: $(VENV)/.dev ## pin every dependency anew, with hashes
+	@$(PIP) uv && $(BIN)/uv pip compile --quiet --universal --python-version 3.11 \
+	  --generate-hashes --no-annotate --no-header --no-emit-index-url --upgrade \
+	  --extra embedded --extra otlp --extra dev --extra build pyproject.toml -o constraints.txt
+
+clean: ## remove what the targets above made
+	@rm -rf $(VENV) .runners build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
+
+$(VENV)/bin/python:
+	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed; set PYTHON=/path/to/python3"; exit 1; }
+	@echo "making $(VENV) with $$($(PYTHON) --version)"
+	@$(PYTHON) -m venv $(VENV) || { echo "no venv module: install it (Debian: apt-get install python3-venv)"; exit 1; }
+
+$(VENV)/.run: $(VENV)/bin/python pyproject.toml constraints.txt
+	@echo "installing dependencies (once)"
+	@$(PIP) hatchling editables
+	@$(PIP) --no-build-isolation -e '.[embedded]'
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.run
+	@echo "installing development dependencies (once)"
+	@$(PIP) --no-build-isolation -e '.[embedded,dev]'
+	@touch $@
