@@ -14,6 +14,7 @@ from typing import Any, Literal, Protocol
 
 from msgspec import Raw
 
+from backends.errors import BackendError
 from backends.transport import Response, Timeouts
 
 BackendKind = Literal["ollama", "llamacpp", "llama-cpp-python", "vllm", "openai"]
@@ -191,6 +192,8 @@ class Backend(Protocol):
     """The adapter for one runner. Implementations are listed in `backends.catalog`."""
 
     kind: BackendKind
+    url: str
+    """The runner's address, without credentials."""
     default_slots: int
     """Used when neither the operator nor the runner says how many slots it has."""
 
@@ -221,7 +224,7 @@ class Backend(Protocol):
 
     def read_error(
         self, status: int, headers: Sequence[tuple[bytes, bytes]], body: bytes
-    ) -> Exception:
+    ) -> BackendError:
         """Turn an error answer into `RunnerRefused` (or `ReplyInvalid` if it makes no sense)."""
         ...
 

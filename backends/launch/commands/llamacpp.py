@@ -1,0 +1,73 @@
+"""llama.cpp: the server in the wheel `xllamacpp`, or a `llama-server` on the PATH."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from backends.launch.commands.base import Command, address, given_program, interpreter, options
+from backends.launch.errors import LaunchError
+from backends.launch.machine import Machine
+from backends.launch.model import Model, find_model
+from backends.launch.spec import LaunchSpec
+
+# Run by path and not with `-m`, so that it starts in an interpreter that has xllamacpp but not
+# this package, and whatever the working directory is.
+_XLLAMACPP_SERVER = Path(__file__).parent.with_name("xllamacpp_server.py")
+
+
+def command(spec: LaunchSpec, machine: Machine, port: int) -> Command:
+    """Take the given command, else xllamacpp, else llama-server."""
+    model = find_model(spec, machine)
+    given = given_program(spec, machine)
+    wheel = bool(spec.python) or "xllamacpp" in machine.modules
+    if not given and wheel and model.path:
+        return _xllamacpp(spec, interpreter(spec, machine), port, model)
+    found = machine.programs.get("llama-server")
+    server = given or ((found,) if found else ())
+    if server:
+        return _llama_server(spec, server, port, model)
+    if wheel:
+        raise LaunchError(
+            spec.name,
+            f"xllamacpp cannot download {spec.model!r}: fetch the .gguf file and give its path, "
+            "or put llama-server on the PATH",
+        )
+    raise LaunchError(
+        spec.name,
+        "neither xllamacpp nor llama-server is here: pip install 'sluicegate[embedded]', or put "
+        "llama-server on the PATH",
+    )
+
+
+def _llama_server(spec: LaunchSpec, server: tuple[str, ...], port: int, model: Model) -> Command:
+    quant = f":{model.quant}" if model.quant else ""
+    chosen = options(
+        ("-m", model.path),
+        ("-hf", model.repo and model.repo + quant),
+        ("--alias", model.name),
+        ("-np", spec.parallel),
+        ("-c", _shared_context(spec)),
+        ("-ngl", spec.gpu_layers),
+    )
+    # GET /props needs no flag; `--props` would let callers change the server's settings.
+    argv = (*server, *chosen, "--metrics", "--slots", *spec.args, *address(port))
+    return Command("llama-server", argv, dict(spec.env), "/health")
+
+
+def _xllamacpp(spec: LaunchSpec, python: str, port: int, model: Model) -> Command:
+    chosen = options(
+        ("--model", model.path),
+        ("--alias", model.name),
+        ("--parallel", spec.parallel),
+        ("--context", _shared_context(spec)),
+        ("--gpu-layers", spec.gpu_layers),
+    )
+    argv = (python, str(_XLLAMACPP_SERVER), *chosen, *spec.args, *address(port))
+    # Safe path: the script's own folder would otherwise come first where modules are looked for.
+    env = {"PYTHONSAFEPATH": "1", "PYTHONUNBUFFERED": "1", **spec.env}
+    return Command("llama.cpp (xllamacpp)", argv, env, "/health")
+
+
+def _shared_context(spec: LaunchSpec) -> int | None:
+    # llama.cpp splits the context it is given between its slots.
+    return None if spec.context is None else spec.context * (spec.parallel or 1)

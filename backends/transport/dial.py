@@ -1,0 +1,91 @@
+"""Makes a connection to a runner, or says why it cannot be made."""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import socket
+import ssl
+
+from backends.errors import Phase
+from backends.transport.address import Address
+from backends.transport.connection import Connection
+from backends.transport.fault import connect_failed, too_slow
+from backends.transport.happy_eyeballs import first_to_connect, resolve
+from backends.transport.timeouts import Timeouts
+from backends.transport.tls import Tls
+
+_PROBE_AFTER_S = 30
+"""TCP keep-alive: sooner than the 60 s after which many middleboxes forget a silent connection,
+such as one whose runner is reading a long prompt."""
+
+
+class Dialer:
+    """Connects to one address. The TLS context is built on first use, off the event loop."""
+
+    __slots__ = ("_address", "_context", "_context_lock", "_is_name", "_tls")
+
+    def __init__(self, address: Address, tls: Tls) -> None:
+        self._address = address
+        self._is_name = not _is_ip(address.host)
+        self._tls = tls
+        self._context: ssl.SSLContext | None = None
+        self._context_lock = asyncio.Lock()
+
+    async def dial(self, connection: Connection, timeouts: Timeouts, total_at: float) -> None:
+        """Connect `connection`. Raises `ConnectFailed` or `RunnerTimeout`; cancelling cuts it."""
+        until = asyncio.get_running_loop().time() + timeouts.connect_s
+        phase: Phase = "connect" if until <= total_at else "total"
+        try:
+            async with asyncio.timeout_at(min(until, total_at)):
+                await self._connect(connection)
+        except TimeoutError as exc:
+            connection.abort()
+            raise too_slow(self._address.url, phase, timeouts) from exc
+        except (OSError, ssl.CertificateError) as exc:
+            connection.abort()
+            raise connect_failed(self._address.url, exc) from exc
+        except BaseException:
+            connection.abort()
+            raise
+
+    async def _connect(self, connection: Connection) -> None:
+        loop = asyncio.get_running_loop()
+        host, port = self._address.host, self._address.port
+        context = await self._tls_context() if self._address.tls else None
+        server_name = host if context is not None else None
+        if not self._is_name:
+            transport, _ = await loop.create_connection(
+                lambda: connection, host, port, ssl=context, server_hostname=server_name
+            )
+        else:
+            sock = await first_to_connect(await resolve(host, port))
+            try:
+                transport, _ = await loop.create_connection(
+                    lambda: connection, sock=sock, ssl=context, server_hostname=server_name
+                )
+            except BaseException:
+                sock.close()
+                raise
+        _tune(transport.get_extra_info("socket"))
+
+    async def _tls_context(self) -> ssl.SSLContext:
+        async with self._context_lock:
+            if self._context is None:
+                self._context = await asyncio.to_thread(self._tls.context)
+            return self._context
+
+
+def _is_ip(host: str) -> bool:
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True
+
+
+def _tune(sock: socket.socket) -> None:
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    if hasattr(socket, "TCP_KEEPIDLE"):
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, _PROBE_AFTER_S)
