@@ -1,0 +1,130 @@
+"""Admission within one replica: `SlotQueue` with futures, time-outs and refusals round it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+from gateway.admission.base import Ticket
+from gateway.admission.pacing import Pacer, ServiceTime
+from gateway.admission.slot_queue import SlotQueue, Waiter
+from gateway.errors import Overloaded
+
+
+class LocalLease:
+    """A slot of this replica's own gate."""
+
+    __slots__ = ("_gate", "_since", "runner")
+
+    def __init__(self, gate: LocalGate, runner: str, since: float) -> None:
+        self._gate: LocalGate | None = gate
+        self.runner = runner
+        self._since = since
+
+    def release(self) -> None:
+        """Give the slot back; a second call does nothing."""
+        gate, self._gate = self._gate, None
+        if gate is not None:
+            gate._release(self.runner, self._since)
+
+
+class LocalGate:
+    """FIFO slots for one process.
+
+    `clock` is monotonic, in seconds. Time-outs run on the event loop, so a gate belongs to one.
+    """
+
+    def __init__(self, *, max_waiting: int, clock: Callable[[], float]) -> None:
+        self._queue = SlotQueue(max_waiting=max_waiting)
+        self._clock = clock
+        self._futures: dict[Waiter, asyncio.Future[LocalLease]] = {}
+        self._service: dict[str, ServiceTime] = {}
+        self._pacers: dict[str, Pacer] = {}
+
+    async def admit(self, ticket: Ticket) -> LocalLease:
+        """See `Admission.admit`. Returns without suspending when a slot is free."""
+        runner = self._queue.take(ticket.candidates, ticket.policy)
+        if runner is not None:
+            return LocalLease(self, runner, self._clock())
+        if not self._queue.room(ticket.model, ticket.max_waiting):
+            raise self._refusal(ticket, "the queue is full")
+        return await self._wait(ticket)
+
+    async def _wait(self, ticket: Ticket) -> LocalLease:
+        loop = asyncio.get_running_loop()
+        waiter = Waiter(ticket.model, ticket.candidates)
+        future: asyncio.Future[LocalLease] = loop.create_future()
+        self._futures[waiter] = future
+        self._queue.wait(waiter)
+        timer = loop.call_later(ticket.wait_s, self._expire, waiter, ticket)
+        try:
+            return await future
+        except asyncio.CancelledError:
+            # The grant and the cancellation may fall into the same turn of the loop.
+            if future.done() and not future.cancelled() and future.exception() is None:
+                future.result().release()
+            raise
+        finally:
+            timer.cancel()
+            self._queue.cancel(waiter)
+            self._futures.pop(waiter, None)
+
+    def set_slots(self, runner: str, slots: int) -> None:
+        """See `Admission.set_slots`."""
+        for waiter in self._queue.set_slots(runner, slots):
+            self._hand_over(waiter)
+
+    def forget(self, runner: str) -> None:
+        """See `Admission.forget`."""
+        self._queue.forget(runner)
+        self._service.pop(runner, None)
+
+    def in_flight(self, runner: str) -> int:
+        """See `Admission.in_flight`."""
+        return self._queue.in_flight(runner)
+
+    def waiting(self, runner: str) -> int:
+        """See `Admission.waiting`."""
+        return self._queue.waiting(runner)
+
+    @property
+    def waiting_total(self) -> int:
+        """Tickets waiting in this replica."""
+        return self._queue.waiting_total
+
+    def _release(self, runner: str, since: float) -> None:
+        self._service.setdefault(runner, ServiceTime()).observe(self._clock() - since)
+        waiter = self._queue.release(runner)
+        if waiter is not None:
+            self._hand_over(waiter)
+
+    def _hand_over(self, waiter: Waiter) -> None:
+        assert waiter.runner is not None
+        lease = LocalLease(self, waiter.runner, self._clock())
+        future = self._futures.pop(waiter, None)
+        if future is None or future.done():
+            lease.release()
+        else:
+            future.set_result(lease)
+
+    def _expire(self, waiter: Waiter, ticket: Ticket) -> None:
+        self._queue.cancel(waiter)
+        future = self._futures.pop(waiter, None)
+        if future is not None and not future.done():
+            waited = f"no slot became free within {ticket.wait_s:.0f} s"
+            future.set_exception(self._refusal(ticket, waited))
+
+    def _refusal(self, ticket: Ticket, why: str) -> Overloaded:
+        slots = sum(self._queue.slots(name) for name in ticket.candidates)
+        waiting = min(self._queue.waiting(name) for name in ticket.candidates)
+        means = [s.mean_s for n in ticket.candidates if (s := self._service.get(n))]
+        interval_s = (sum(means) / len(means) if means else 2.0) / max(1, slots)
+        pacer = self._pacers.setdefault(ticket.model, Pacer())
+        retry_after_s = pacer.book(
+            self._clock(), backlog_s=waiting * interval_s, interval_s=interval_s
+        )
+        return Overloaded(
+            f"Model '{ticket.model}' is overloaded: {why} ({waiting} waiting for {slots} "
+            f"slot{'' if slots == 1 else 's'}). Try again in {retry_after_s:.0f} s.",
+            retry_after_s=retry_after_s,
+        )

@@ -1,0 +1,1 @@
+"""The control plane: health, models, metrics, documentation, and the shape of errors."""

@@ -1,0 +1,92 @@
+"""`sluicegate serve`."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import sys
+from collections.abc import Callable
+
+import click
+
+from gateway.app import Gateway
+from gateway.cli.banner import banner
+from gateway.cli.configuration import EXIT_CONFIGURATION, load_or_exit
+from gateway.server.listen import CannotListen, bind
+from gateway.server.run import Replica
+from gateway.settings import Loaded, Settings, SettingsError, load_from_process
+from gateway.telemetry.access import Format
+from gateway.telemetry.logs import chosen_format, set_up
+
+logger = logging.getLogger(__name__)
+
+
+@click.command()
+def serve() -> None:
+    """Start the gateway; stop it with Ctrl-C."""
+    loaded = load_or_exit()
+    settings = loaded.settings
+    log_format = chosen_format(settings.log.format, sys.stderr)
+    set_up(settings.log.level, log_format)
+    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+        try:
+            runner.run(_serve(loaded, log_format))
+        except CannotListen as error:
+            click.echo(str(error), err=True)
+            sys.exit(EXIT_CONFIGURATION)
+
+
+async def _serve(loaded: Loaded, log_format: Format) -> None:
+    settings = loaded.settings
+    server = settings.server
+    # A newcomer's first command should not fail because something else has the default port.
+    chosen = loaded.origin(("server", "port")) != "default" or loaded.profile != "dev"
+    listener = bind(server.host, server.port, may_move=not chosen)
+    listener.listen(2048)
+    host, port = listener.getsockname()[:2]
+    shown = f"[{host}]" if ":" in host else host
+    url = f"http://{'127.0.0.1' if host == '0.0.0.0' else shown}:{port}"
+    gateway = Gateway(
+        settings,
+        log_format=log_format,
+        access_fd=sys.stderr.fileno(),
+        progress=logger.info if log_format == "json" else _say,
+    )
+
+    async def greet() -> None:
+        if log_format == "json":
+            logger.info("serving at %s", url)
+            return
+        text = banner(
+            url=url,
+            profile=loaded.profile,
+            routes=gateway.table.routes,
+            runners=gateway.runners,
+            keys=settings.auth.mode == "keys",
+        )
+        click.echo(text, err=True)
+
+    await Replica(gateway, settings, _reload).run(listener, on_ready=greet)
+
+
+def _say(text: str) -> None:
+    click.echo(f"  {text}", err=True)
+
+
+def _reload() -> Settings | None:
+    try:
+        return load_from_process().settings
+    except SettingsError as error:
+        logger.error("the configuration cannot be reloaded:\n%s", error)
+        return None
+
+
+def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    try:
+        import uvloop
+    except ImportError:  # it does not exist for Windows
+        return None
+    factory: Callable[[], asyncio.AbstractEventLoop] = uvloop.new_event_loop
+    return factory
+
+

@@ -1,0 +1,1 @@
+"""The way of one inference request, from its bytes to the last byte of its reply."""

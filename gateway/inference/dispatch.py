@@ -1,0 +1,209 @@
+"""Get a call onto a runner: wait for a slot, send it, and try another runner only where that is safe.
+
+Another runner is tried when this one was not reached, or refused before it began (429, 503). A call
+that a runner may have begun is never repeated.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+from backends.base import Backend, Call, Prepared, RunnerState
+from backends.errors import BackendError, ConnectFailed, RequestUnsupported, RunnerRefused
+from backends.transport import Response
+from gateway.admission import Admission, Lease
+from gateway.errors import GatewayError, InvalidRequest, Overloaded, Unavailable
+from gateway.inference.exchange import Exchange
+from gateway.inference.failure import RETRY_UNREACHABLE_S, as_gateway_error
+from gateway.routing.runner import Runner
+from gateway.routing.table import Route, Target
+
+ERROR_BODY_LIMIT = 1 << 16
+MAX_ATTEMPTS = 8
+"""A runner that says "ready" to probes and "loading" to requests is given up after so many."""
+
+
+class Run:
+    """A call that a runner has taken: its slot and its open response, given back by `close`."""
+
+    __slots__ = ("_closed", "_lease", "backend", "prepared", "response", "runner")
+
+    def __init__(
+        self,
+        runner: Runner,
+        backend: Backend,
+        prepared: Prepared,
+        response: Response,
+        lease: Lease | None,
+    ) -> None:
+        self.runner = runner
+        self.backend = backend
+        self.prepared = prepared
+        self.response = response
+        self._lease = lease
+        self._closed = False
+
+    def close(self) -> None:
+        """Close the response, then free the slot. Idempotent, synchronous: no await can lose it."""
+        if not self._closed:
+            self._closed = True
+            self.response.close()
+            _free(self.runner, self._lease)
+
+
+@dataclass(frozen=True, slots=True)
+class Dispatcher:
+    """Opens runs. `clock` is monotonic, in seconds."""
+
+    admission: Admission
+    clock: Callable[[], float]
+
+    async def open(self, call: Call, route: Route, exchange: Exchange) -> Run:
+        """Return an open run, whose response has status 200.
+
+        Raises `GatewayError` when no runner took the call. Cancelling it leaves no slot held and
+        no connection open.
+        """
+        deadline = self.clock() + route.queue.wait_s
+        failure: GatewayError | None = None
+        for target in route.targets:
+            try:
+                return await self._open_on(target, call, route, exchange, deadline)
+            except _NextTarget as passed_on:
+                failure = passed_on.error
+        assert failure is not None
+        raise failure
+
+    async def _open_on(
+        self, target: Target, call: Call, route: Route, exchange: Exchange, deadline: float
+    ) -> Run:
+        runners = [runner for runner in target.runners if runner.candidate]
+        failure: GatewayError | None = None if runners else _none_usable(route, target)
+        while runners:
+            prepared = _prepare(runners[0], call, target, route)
+            try:
+                runner, lease = await self._admit(route, runners, exchange, deadline)
+            except Overloaded as error:
+                raise _NextTarget(_loading(route, runners) or error) from error
+            handed_over = False
+            try:
+                backend = runner.backend
+                assert backend is not None
+                if prepared is None or runner is not runners[0]:
+                    prepared = backend.prepare(call, target.model)
+                exchange.attempts += 1
+                response = await backend.open(
+                    prepared, extra=exchange.upstream_headers(), timeouts=route.timeouts
+                )
+                if response.status == 200:
+                    handed_over = True
+                    exchange.backend, exchange.runner = target.backend, runner.name
+                    exchange.ignored = prepared.ignored
+                    return Run(runner, backend, prepared, response, lease)
+                raise await _read_refusal(backend, response)
+            except BackendError as error:
+                failure = as_gateway_error(runner.name, error)
+                exchange.backend, exchange.runner = target.backend, runner.name
+                if not _pass_on(runner, error):
+                    raise failure from error
+                if runner.state is not RunnerState.LOADING or exchange.attempts >= MAX_ATTEMPTS:
+                    runners.remove(runner)
+            finally:
+                if not handed_over:
+                    _free(runner, lease)
+        assert failure is not None
+        raise _NextTarget(failure)
+
+    async def _admit(
+        self, route: Route, runners: Sequence[Runner], exchange: Exchange, deadline: float
+    ) -> tuple[Runner, Lease | None]:
+        for runner in runners:
+            if runner.unlimited and runner.state is not RunnerState.LOADING:
+                runner.in_flight += 1
+                exchange.queue_s = exchange.queue_s or 0.0
+                return runner, None
+        began = self.clock()
+        ticket = route.queue
+        if len(runners) != len(ticket.candidates) or began > deadline - ticket.wait_s:
+            ticket = replace(
+                ticket,
+                candidates=tuple(runner.name for runner in runners),
+                wait_s=max(0.0, deadline - began),
+            )
+        lease = await self.admission.admit(ticket)
+        exchange.queue_s = (exchange.queue_s or 0.0) + self.clock() - began
+        runner = next(runner for runner in runners if runner.name == lease.runner)
+        runner.in_flight += 1
+        return runner, lease
+
+
+class _NextTarget(Exception):
+    """No runner of this target took the call; `error` is what to say if there is no other."""
+
+    def __init__(self, error: GatewayError) -> None:
+        self.error = error
+
+
+def _free(runner: Runner, lease: Lease | None) -> None:
+    runner.in_flight -= 1
+    if lease is not None:
+        lease.release()
+
+
+def _prepare(runner: Runner, call: Call, target: Target, route: Route) -> Prepared | None:
+    """Prepare before a slot is asked for, so that what cannot be sent never takes one."""
+    if runner.backend is None:
+        return None
+    try:
+        prepared = runner.backend.prepare(call, target.model)
+    except RequestUnsupported as error:
+        raise as_gateway_error(runner.name, error) from error
+    if prepared.ignored and route.strict:
+        names = ", ".join(f"'{name}'" for name in prepared.ignored)
+        raise InvalidRequest(
+            f"Backend '{target.backend}' would ignore {names}, and model '{route.model}' is strict."
+            " Leave it out, or choose another backend for this model.",
+            param=prepared.ignored[0],
+            code="unsupported_parameter",
+        )
+    return prepared
+
+
+async def _read_refusal(backend: Backend, response: Response) -> BackendError:
+    try:
+        body, _ = await response.read_up_to(ERROR_BODY_LIMIT)
+    finally:
+        response.close()
+    return backend.read_error(response.status, response.headers, body)
+
+
+def _pass_on(runner: Runner, error: BackendError) -> bool:
+    """Note what the failure says about the runner; whether the call may go elsewhere."""
+    if isinstance(error, ConnectFailed):
+        runner.unreachable(str(error))
+        return True
+    if isinstance(error, RunnerRefused) and error.retryable:
+        if error.code == "model_loading" and not runner.unlimited:
+            runner.loading(error.message)
+        return True
+    return not error.reached
+
+
+def _none_usable(route: Route, target: Target) -> Unavailable:
+    states = "; ".join(f"'{r.name}' is {r.state}: {r.detail}" for r in target.runners)
+    return Unavailable(
+        f"No runner of model '{route.model}' can answer now ({states}).",
+        code="runner_unreachable",
+        retry_after_s=RETRY_UNREACHABLE_S,
+    )
+
+
+def _loading(route: Route, runners: Sequence[Runner]) -> Unavailable | None:
+    if any(runner.state is not RunnerState.LOADING for runner in runners):
+        return None
+    return Unavailable(
+        f"Model '{route.model}' is still loading ({runners[0].detail}).",
+        code="model_loading",
+        retry_after_s=10.0,
+    )

@@ -1,0 +1,158 @@
+"""Keeps what is known of one runner true: starts it where it is ours, and looks at it as often as
+its state deserves."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+
+from backends.base import Backend, Probe, RunnerState
+from backends.launch.errors import LaunchError
+from backends.launch.runner import LaunchedRunner
+from backends.launch.spec import LaunchSpec
+from gateway.routing.runner import Runner
+from gateway.settings import RunnerSettings
+
+logger = logging.getLogger(__name__)
+
+Connect = Callable[[str, RunnerSettings, str], Backend]
+Progress = Callable[[str], None]
+
+_LOADING_S = 0.25
+_DOWN_S = 1.0
+
+
+class Attendant:
+    """Looks after one runner from `start` to `stop`.
+
+    `on_look` is called after each probe. A probe never raises; a runner that cannot be launched
+    stays down, with the reason in its detail and, once, in the log.
+    """
+
+    def __init__(
+        self,
+        runner: Runner,
+        settings: RunnerSettings,
+        *,
+        connect: Connect,
+        progress: Progress,
+        on_look: Callable[[Runner], None],
+    ) -> None:
+        self.runner = runner
+        self.settings = settings
+        self._connect = connect
+        self._progress = progress
+        self._on_look = on_look
+        self._launched: LaunchedRunner | None = None
+        self._wake = asyncio.Event()
+        self.looked = asyncio.Event()
+        """Set once the runner was looked at, or could not be launched."""
+        self._task: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        """Begin; returns at once."""
+        if self.settings.launch is None:
+            assert self.settings.url is not None
+            self.runner.backend = self._connect(self.runner.name, self.settings, self.settings.url)
+        self._task = asyncio.create_task(self._attend(), name=f"runner {self.runner.name}")
+
+    async def stop(self) -> None:
+        """Stop looking, close the connections, and end the process if it is ours. Idempotent."""
+        task, self._task = self._task, None
+        if task is not None:
+            task.cancel()
+            await asyncio.wait([task])
+        if self.runner.backend is not None:
+            await self.runner.backend.aclose()
+        launched, self._launched = self._launched, None
+        if launched is not None:
+            await launched.stop()
+
+    def look_now(self) -> None:
+        """Do not wait for the next turn."""
+        self._wake.set()
+
+    async def _attend(self) -> None:
+        try:
+            if self.settings.launch is not None:
+                await self._launch()
+            while True:
+                await self._look()
+                await self._pause()
+        except LaunchError as error:
+            self._failed(str(error))
+        finally:
+            self.looked.set()
+
+    async def _launch(self) -> None:
+        launch = self.settings.launch
+        assert launch is not None
+        name = self.runner.name
+        spec = LaunchSpec(
+            name=name,
+            backend=self.settings.backend,
+            model=launch.model,
+            parallel=launch.parallel,
+            context=launch.context,
+            model_name=launch.model_name,
+            command=launch.command,
+            python=launch.python,
+            args=tuple(launch.args),
+            env=dict(launch.env),
+            port=launch.port,
+            ready_s=launch.ready_s,
+            gpu_layers=launch.gpu_layers,
+        )
+        self._launched = LaunchedRunner(
+            spec, on_progress=self._progress, on_state=self._launch_state
+        )
+        self.runner.loading("starting")
+        await self._launched.start()
+        self.runner.backend = self._connect(name, self.settings, self._launched.url)
+
+    def _launch_state(self, state: str, reason: str) -> None:
+        if state == "restarting":
+            logger.warning("runner '%s' is restarted: %s", self.runner.name, reason)
+            self.runner.loading(f"restarting: {reason}")
+        elif state == "failed":
+            self._failed(reason)
+        elif state == "ready":
+            self._wake.set()
+
+    def _failed(self, reason: str) -> None:
+        logger.error("runner '%s' has failed: %s", self.runner.name, reason)
+        self.runner.unreachable(reason)
+
+    async def _look(self) -> None:
+        backend = self.runner.backend
+        assert backend is not None
+        launched = self._launched
+        if launched is not None and launched.state != "ready":
+            return
+        before = self.runner.state
+        try:
+            probe = await backend.probe()
+        except Exception as error:  # a fault of ours must not end the watch over a runner
+            logger.exception("probing runner '%s' failed", self.runner.name)
+            probe = Probe(RunnerState.DOWN, f"probing failed: {error}")
+        self.runner.observe(probe)
+        if self.runner.state is not before:
+            logger.info("runner '%s' is %s. %s", self.runner.name, self.runner.state, probe.detail)
+        self.looked.set()
+        self._on_look(self.runner)
+
+    async def _pause(self) -> None:
+        state = self.runner.state
+        if state is RunnerState.LOADING:
+            pause_s = _LOADING_S
+        elif state is RunnerState.DOWN:
+            pause_s = min(_DOWN_S, self.settings.probe_s)
+        else:
+            pause_s = self.settings.probe_s
+        self._wake.clear()
+        try:
+            async with asyncio.timeout(pause_s):
+                await self._wake.wait()
+        except TimeoutError:
+            return

@@ -1,0 +1,1 @@
+"""The HTTP server round the application: connections, signals, start and stop."""

@@ -1,0 +1,45 @@
+"""Bind the port, with a remedy when that fails."""
+
+from __future__ import annotations
+
+import errno
+import socket
+
+NEXT_PORTS = 10
+
+
+class CannotListen(Exception):
+    """The address cannot be used; the message says what to do."""
+
+
+def bind(host: str, port: int, *, may_move: bool) -> socket.socket:
+    """Return a bound socket. With `may_move`, a port in use makes it try the next few.
+
+    Raises `CannotListen`.
+    """
+    ports = range(port, port + NEXT_PORTS) if may_move and port else (port,)
+    for candidate in ports:
+        try:
+            return _bind(host, candidate)
+        except OSError as error:
+            if error.errno != errno.EADDRINUSE:
+                raise CannotListen(
+                    f"Cannot listen on {host}:{candidate}: {error.strerror}. "
+                    "Set server.host and server.port (SLUICEGATE_SERVER__PORT)."
+                ) from error
+    raise CannotListen(
+        f"Port {port} on {host} is in use. Choose another one: SLUICEGATE_SERVER__PORT={port + 1}"
+    )
+
+
+def _bind(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    bound = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        bound.bind((host, port))
+        bound.setblocking(False)
+    except BaseException:
+        bound.close()
+        raise
+    return bound

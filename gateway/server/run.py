@@ -1,0 +1,142 @@
+"""Run one replica from start to stop.
+
+Life: bind, serve at once (not ready), look at the runners, ready. SIGTERM or SIGINT: not ready,
+refuse new requests with 503 while the port stays open, let running ones finish until the deadline,
+stop. A second one stops at once. SIGHUP: read the configuration again and swap it in as a whole, or
+keep the old one if the new is wrong.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import signal
+import socket
+from collections.abc import Awaitable, Callable, Iterator
+
+import uvicorn
+
+from gateway.app import Gateway
+from gateway.server.protocol import ConnectionLimits, bounded_protocol
+from gateway.settings import Settings
+
+logger = logging.getLogger(__name__)
+
+Reload = Callable[[], Settings | None]
+"""Reads the configuration again; None when it is wrong, having said why."""
+
+KEEP_ALIVE_S = 75
+"""Idle client connections are kept longer than most load balancers keep theirs, so that it is they
+who close."""
+
+
+class _Server(uvicorn.Server):
+    """uvicorn without its signal handlers: ours drain first."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+class Replica:
+    """A gateway and the server it listens with."""
+
+    def __init__(self, gateway: Gateway, settings: Settings, reload: Reload) -> None:
+        self._gateway = gateway
+        self._settings = settings
+        self._reload = reload
+        self._stop = asyncio.Event()
+        self._reloading: asyncio.Task[None] | None = None
+        limits = ConnectionLimits(
+            head_s=settings.server.header_timeout_s, connections=settings.server.max_connections
+        )
+        self._server = _Server(
+            uvicorn.Config(
+                gateway,
+                http=bounded_protocol(limits),
+                ws="none",
+                lifespan="off",
+                interface="asgi3",
+                log_config=None,
+                access_log=False,
+                server_header=False,
+                timeout_keep_alive=KEEP_ALIVE_S,
+                timeout_graceful_shutdown=1,
+                backlog=2048,
+            )
+        )
+
+    async def run(
+        self, listener: socket.socket, *, on_ready: Callable[[], Awaitable[None]]
+    ) -> None:
+        """Serve until a signal. `on_ready` is awaited once the runners were looked at."""
+        with self._signals():
+            serving = asyncio.create_task(self._server.serve(sockets=[listener]), name="serve")
+            starting = asyncio.create_task(self._start(on_ready), name="start")
+            stopping = asyncio.create_task(self._stop.wait(), name="stop")
+            try:
+                await asyncio.wait({serving, stopping}, return_when=asyncio.FIRST_COMPLETED)
+                await self._shut_down(serving)
+            finally:
+                for task in (starting, stopping, self._reloading):
+                    if task is not None:
+                        task.cancel()
+                        await asyncio.wait([task])
+                await self._gateway.aclose()
+
+    async def _start(self, on_ready: Callable[[], Awaitable[None]]) -> None:
+        try:
+            await self._gateway.start()
+            await on_ready()
+        except Exception:
+            logger.critical("the gateway could not start", exc_info=True)
+            self._stop.set()
+
+    async def _shut_down(self, serving: asyncio.Task[None]) -> None:
+        if not serving.done():
+            logger.info(
+                "draining: %d requests may take up to %g s",
+                self._gateway.handler.active,
+                self._settings.server.drain_s,
+            )
+            self._stop.clear()
+            again = asyncio.create_task(self._stop.wait())
+            drain = asyncio.create_task(self._gateway.drain(self._settings.server.drain_s))
+            await asyncio.wait({again, drain}, return_when=asyncio.FIRST_COMPLETED)
+            for task in (again, drain):
+                task.cancel()
+            self._server.should_exit = True
+        await serving
+
+    @contextlib.contextmanager
+    def _signals(self) -> Iterator[None]:
+        loop = asyncio.get_running_loop()
+        handlers: dict[signal.Signals, Callable[[], None]] = {
+            signal.SIGTERM: self._stop.set,
+            signal.SIGINT: self._stop.set,
+        }
+        if hasattr(signal, "SIGHUP"):
+            handlers[signal.SIGHUP] = self._begin_reload
+        for number, handler in handlers.items():
+            loop.add_signal_handler(number, handler)
+        try:
+            yield
+        finally:
+            for number in handlers:
+                loop.remove_signal_handler(number)
+
+    def _begin_reload(self) -> None:
+        if self._reloading is None or self._reloading.done():
+            self._reloading = asyncio.create_task(self._apply_reload(), name="reload")
+
+    async def _apply_reload(self) -> None:
+        settings = self._reload()
+        if settings is None:
+            logger.error("the configuration stays as it was")
+            return
+        if settings.server != self._settings.server:
+            logger.warning("changes under 'server' take effect at the next start")
+        self._settings = settings
+        await self._gateway.apply(settings)
+        logger.info("the configuration was reloaded")

@@ -1,0 +1,45 @@
+"""Typed, frozen configuration from defaults, files and environment, with all faults at once."""
+
+from gateway.settings.auth import AuthKey, AuthSettings
+from gateway.settings.fault import Fault, Origin, SettingsError
+from gateway.settings.field_types import BackendKind, Profile
+from gateway.settings.loading import Loaded, load
+from gateway.settings.model import ModelSettings, TargetOptions, TargetSettings, Timeouts
+from gateway.settings.process import load_from_process
+from gateway.settings.rendering import render_effective
+from gateway.settings.runner import LaunchSettings, RunnerSettings, TlsSettings
+from gateway.settings.server import (
+    DiscoverySettings,
+    LogSettings,
+    MetricsSettings,
+    QueueSettings,
+    ServerSettings,
+)
+from gateway.settings.settings import Settings
+
+__all__ = [
+    "AuthKey",
+    "AuthSettings",
+    "BackendKind",
+    "DiscoverySettings",
+    "Fault",
+    "LaunchSettings",
+    "Loaded",
+    "LogSettings",
+    "MetricsSettings",
+    "ModelSettings",
+    "Origin",
+    "Profile",
+    "QueueSettings",
+    "RunnerSettings",
+    "ServerSettings",
+    "Settings",
+    "SettingsError",
+    "TargetOptions",
+    "TargetSettings",
+    "Timeouts",
+    "TlsSettings",
+    "load",
+    "load_from_process",
+    "render_effective",
+]

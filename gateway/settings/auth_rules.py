@@ -1,0 +1,72 @@
+"""What `auth` must be for the address and the profile. Rules read the merged layers rather than
+the validated settings, so that they speak even where another value is faulty."""
+
+import ipaddress
+from collections.abc import Iterator
+
+from gateway.settings.fault import Fault
+from gateway.settings.locating import fault_at
+from gateway.settings.node import Node
+from gateway.settings.shape import Shape
+
+_ADD_A_KEY = (
+    """add one to auth.keys, or set SLUICEGATE_AUTH__KEYS='[{"name": "me", "sha256": "…"}]' """
+    """with what `printf %s "$KEY" | sha256sum` prints"""
+)
+
+
+def auth_faults(document: Node, shape: Shape, profile: str) -> Iterator[Fault]:
+    auth = document.at("auth")
+    if auth.at("mode").value == "keys":
+        yield from _key_faults(document, shape)
+        return
+    if auth.at("mode").value not in (None, "none"):
+        return  # not a mode; said elsewhere
+    host = document.at("server", "host").text
+    if host and not _is_loopback(host) and auth.at("allow_none_beyond_loopback").value is not True:
+        yield fault_at(
+            document,
+            shape,
+            ("server", "host"),
+            "listens beyond this machine while auth.mode is none",
+            "set auth.mode: keys, or server.host: 127.0.0.1, or, if something in front of the "
+            "gateway checks who calls, auth.allow_none_beyond_loopback: true",
+        )
+    if profile == "prod" and auth.at("allow_none_in_prod").value is not True:
+        yield fault_at(
+            document,
+            shape,
+            ("auth", "mode"),
+            "profile prod with auth.mode none",
+            "set auth.mode: keys, or, if something in front of the gateway checks who calls, "
+            "auth.allow_none_in_prod: true",
+        )
+
+
+def _key_faults(document: Node, shape: Shape) -> Iterator[Fault]:
+    keys = document.at("auth", "keys")
+    if keys.value in (None, []):
+        yield fault_at(
+            document,
+            shape,
+            ("auth", "mode"),
+            "keys are asked for, but none is configured",
+            _ADD_A_KEY,
+        )
+    for field, remedy in (("name", "give each key its own name"), ("sha256", "remove one of them")):
+        first: dict[str, int] = {}
+        for number, key in enumerate(keys.items):
+            value = (key.at(field).text or "").lower()
+            if value and first.setdefault(value, number) != number:
+                path = ("auth", "keys", str(number), field)
+                problem = f"the same as that of key number {first[value] + 1}"
+                yield fault_at(document, shape, path, problem, remedy)
+
+
+def _is_loopback(host: str) -> bool:
+    if host.lower() == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False

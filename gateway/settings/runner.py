@@ -1,0 +1,192 @@
+"""`runners`: the processes that can run models, found by url or started by the gateway."""
+
+import re
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, Field, StringConstraints
+
+from gateway.settings.field_types import (
+    ApiKey,
+    BackendKind,
+    Flag,
+    FrozenMap,
+    NamedFile,
+    RunnerUrl,
+    Seconds,
+    Section,
+    Text,
+    Whole,
+    alternatives,
+    refusal,
+)
+
+_SLOTS = "auto, unlimited or a whole number from 1 to 4096"
+
+# RFC 9110 section 7.6.1, plus what frames the message: the transport owns these.
+_CONNECTION_HEADER = re.compile(
+    r"connection|content-length|content-type|expect|host|keep-alive|proxy-connection|te|trailer"
+    r"|transfer-encoding|upgrade",
+    re.IGNORECASE,
+)
+_CREDENTIAL_HEADER = re.compile(
+    r"(x-)?api-key|(proxy-)?authorization|proxy-authenticate|cookie", re.IGNORECASE
+)
+_SECRET_ARGUMENT = re.compile(r"--?(api[-_]key|hf[-_]token|hft)(=|$)")
+
+
+def _header_name(name: str) -> str:
+    if _CONNECTION_HEADER.fullmatch(name):
+        raise refusal("a header that belongs to the connection", "remove it, the gateway sets it")
+    if _CREDENTIAL_HEADER.fullmatch(name):
+        raise refusal("a header that carries a credential", "use api_key_file or api_key")
+    return name
+
+
+def _without_secret(arguments: tuple[str, ...]) -> tuple[str, ...]:
+    for argument in arguments:
+        if _SECRET_ARGUMENT.match(argument):
+            raise refusal(
+                "a secret on a command line, where every user of the machine can read it",
+                "hand it over as an environment variable, see launch.env",
+            )
+    return arguments
+
+
+HeaderName = Annotated[
+    str,
+    StringConstraints(pattern=r"^[!#$%&'*+.^_`|~0-9A-Za-z-]{1,100}$"),
+    AfterValidator(_header_name),
+    Field(json_schema_extra={"errorMessage": "the name of an HTTP header"}),
+]
+HeaderValue = Annotated[
+    str,
+    StringConstraints(pattern=r"^[\x21-\x7e]([\x20-\x7e]*[\x21-\x7e])?$"),
+    Field(json_schema_extra={"errorMessage": "visible ASCII characters"}),
+]
+VariableName = Annotated[
+    str,
+    StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,199}$"),
+    Field(json_schema_extra={"errorMessage": "the name of an environment variable"}),
+]
+VariableValue = Annotated[str, StringConstraints(pattern=r"^[^\x00]*$")]
+Slots = Annotated[
+    Annotated[Whole, Field(ge=1, le=4096)] | Literal["auto", "unlimited"],
+    alternatives(_SLOTS),
+    Field(json_schema_extra={"errorMessage": _SLOTS}),
+]
+Arguments = Annotated[
+    tuple[Annotated[str, StringConstraints(pattern=r"^[^\x00]*$")], ...],
+    AfterValidator(_without_secret),
+]
+
+
+class TlsSettings(Section):
+    """How an https runner is checked, and how the gateway proves who it is."""
+
+    ca_file: NamedFile | None = Field(
+        default=None,
+        description="PEM file of the authority that signed the runner's certificate. "
+        "Default: the system's authorities. Relative paths start at the file that names them.",
+    )
+    verify: Flag = Field(
+        default=True,
+        description="Check the runner's certificate, default true. false lets anyone on the way "
+        "read and change prompts; use ca_file for a self-signed certificate.",
+    )
+    client_cert_file: NamedFile | None = Field(
+        default=None, description="PEM file with the gateway's certificate, for mutual TLS."
+    )
+    client_key_file: NamedFile | None = Field(
+        default=None,
+        description="PEM file with its key; default: the key is in client_cert_file.",
+    )
+
+
+class LaunchSettings(Section):
+    """A runner that the gateway starts, and stops when it stops itself."""
+
+    model: Text = Field(
+        default="builtin",
+        description="builtin (default; llamacpp only): the tiny model that comes along. Else the "
+        "path of a GGUF file, or a Hugging Face id, which is downloaded at the first start.",
+    )
+    parallel: Whole = Field(
+        default=1,
+        ge=1,
+        le=4096,
+        description="Requests that run at once, default 1. llama.cpp divides `context` by it.",
+    )
+    context: Annotated[Whole, Field(ge=64, le=16_777_216)] | None = Field(
+        default=None,
+        description="Context window in tokens, over all slots. Default: the runner's own choice, "
+        "which may take all memory for a model with a long window.",
+    )
+    command: Text | None = Field(
+        default=None,
+        description="Program to start, instead of the one found on the PATH.",
+    )
+    python: Text | None = Field(
+        default=None,
+        description="Python interpreter that has llama_cpp or vllm installed. "
+        "Default: the one that runs the gateway.",
+    )
+    args: Arguments = Field(
+        default=(), description="More arguments for the program, default none. One string each."
+    )
+    env: FrozenMap[VariableName, VariableValue] = Field(
+        default_factory=dict,
+        description="More environment variables for the program, default none. "
+        "Secrets not here but from the gateway's own environment.",
+    )
+    port: Annotated[Whole, Field(ge=1, le=65_535)] | None = Field(
+        default=None, description="Port it listens on. Default: a free one."
+    )
+    ready_s: Seconds = Field(
+        default=300,
+        description="Seconds until it must answer, default 300. A first start downloads the model.",
+    )
+    model_name: Text | None = Field(
+        default=None, description="Name it serves the model under. Default: its own choice."
+    )
+    gpu_layers: Annotated[Whole, Field(ge=-1, le=100_000)] | None = Field(
+        default=None,
+        description="llama.cpp layers to put on the GPU; -1 is all. Default: the runner's choice.",
+    )
+
+
+class RunnerSettings(Section):
+    """One runner: `url` for one that runs already, `launch` for one to start; never both."""
+
+    backend: BackendKind = Field(description="Kind of the runner. Required.")
+    url: RunnerUrl | None = Field(
+        default=None,
+        description="Address without /v1, such as http://127.0.0.1:11434; "
+        "a path prefix of a proxy is kept. No credentials in it.",
+    )
+    launch: LaunchSettings | None = Field(
+        default=None, description="Start it. For llamacpp, llama-cpp-python and vllm."
+    )
+    slots: Slots = Field(
+        default="auto",
+        description="Requests it gets at once. auto (default): asked from the runner where it can "
+        "be, else a safe number for its kind. A number pins. unlimited: no queue here at all.",
+    )
+    api_key: ApiKey | None = Field(
+        default=None,
+        description="Key the runner asks for. Environment only; stronger than api_key_file.",
+    )
+    api_key_file: NamedFile | None = Field(
+        default=None, description="File that holds nothing but the key the runner asks for."
+    )
+    tls: TlsSettings = Field(
+        default_factory=TlsSettings, description="For https addresses. Default: verify."
+    )
+    probe_s: Annotated[Seconds, Field(ge=0.1)] = Field(
+        default=5,
+        description="Seconds between health probes, default 5. "
+        "A runner that died is noticed this late, unless a request finds out first.",
+    )
+    headers: FrozenMap[HeaderName, HeaderValue] = Field(
+        default_factory=dict,
+        description="Headers added to every request to this runner, default none.",
+    )

@@ -1,0 +1,126 @@
+"""`server`, `log`, `queue`, `discovery`, `metrics`: the gateway process itself."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from gateway.settings.field_types import (
+    BindHost,
+    CorsOrigin,
+    Flag,
+    Seconds,
+    Section,
+    Whole,
+    alternatives,
+)
+
+_AUTO_OR_FLAG = "auto, true or false"
+
+
+class ServerSettings(Section):
+    """Where the gateway listens and how much it accepts."""
+
+    host: BindHost = Field(
+        default="127.0.0.1",
+        description="Address to listen on. Default 127.0.0.1: this machine only. 0.0.0.0 is every "
+        "network the machine is on, and needs auth.mode keys.",
+    )
+    port: Whole = Field(
+        default=8080,
+        ge=0,
+        le=65_535,
+        description="Port to listen on, default 8080. 0 takes a free one and logs it. "
+        "Older llama-server listens on 8080 too; newer on 9931.",
+    )
+    workers: Literal[1] = Field(
+        default=1,
+        description="Worker processes. Only 1: several would each hand out all slots, as long as "
+        "there is no shared store, which this version does not have.",
+    )
+    max_body_mb: Whole = Field(
+        default=32,
+        ge=1,
+        le=1024,
+        description="Largest request body in MiB, default 32; a larger one is answered 413. "
+        "Images travel as base64, a third larger than their files.",
+    )
+    drain_s: Annotated[float, Field(strict=True, ge=0, le=3600, allow_inf_nan=False)] = Field(
+        default=30,
+        description="Seconds that running requests get to finish after SIGTERM, default 30. "
+        "Keep it below the grace period of whatever stops the process.",
+    )
+    header_timeout_s: Seconds = Field(
+        default=10, description="Seconds a client has to send its request head, default 10."
+    )
+    body_timeout_s: Seconds = Field(
+        default=30,
+        description="Seconds the gateway waits for the sender of a request body, default 30.",
+    )
+    max_connections: Whole = Field(
+        default=1000,
+        ge=1,
+        le=100_000,
+        description="Open client connections, default 1000. Each takes a file descriptor, and a "
+        "running request a second one: raise `ulimit -n` with it.",
+    )
+    cors_origins: tuple[CorsOrigin, ...] = Field(
+        default=(),
+        description="Origins of web pages that may call the gateway, default none. "
+        "'*' lets every page a user has open do so.",
+    )
+
+
+class LogSettings(Section):
+    """What the gateway writes to standard error."""
+
+    format: Literal["auto", "json", "text"] = Field(
+        default="auto",
+        description="auto (default): text on a terminal, one JSON object a line otherwise.",
+    )
+    level: Literal["debug", "info", "warning", "error"] = Field(
+        default="info", description="Least severe level that is written, default info."
+    )
+    access: Flag = Field(
+        default=True,
+        description="One line a finished request, default true. Never prompts or completions.",
+    )
+
+
+class QueueSettings(Section):
+    """Requests that wait for a slot."""
+
+    max_waiting: Whole = Field(
+        default=1024,
+        ge=1,
+        le=1_000_000,
+        description="Most requests waiting in this replica, over all models, default 1024. "
+        "The next one is refused at once. Each holds its body in memory.",
+    )
+
+
+class DiscoverySettings(Section):
+    """What happens when nobody has said where the runners are."""
+
+    enabled: Annotated[
+        Flag | Literal["auto"],
+        alternatives(_AUTO_OR_FLAG),
+        Field(json_schema_extra={"errorMessage": _AUTO_OR_FLAG}),
+    ] = Field(
+        default="auto",
+        description="Look for runners on this machine at start. auto (default): only when none "
+        "is configured. true offers whatever models it finds beside the configured ones.",
+    )
+    builtin: Flag = Field(
+        default=True,
+        description="Start the built-in llama.cpp runner when nothing is found, default true. "
+        "Its model is tiny: it proves that the gateway works, no more.",
+    )
+
+
+class MetricsSettings(Section):
+    """Prometheus metrics."""
+
+    enabled: Flag = Field(
+        default=True,
+        description="Serve GET /metrics, default true. It names models and runners.",
+    )
