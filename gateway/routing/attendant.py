@@ -92,7 +92,8 @@ class Attendant:
         spec = LaunchSpec(
             name=name,
             backend=self.settings.backend,
-            model=launch.model,
+            # Ollama is started without a model; "builtin" is only the default of the setting.
+            model=None if self.settings.backend == "ollama" else launch.model,
             parallel=launch.parallel,
             context=launch.context,
             model_name=launch.model_name,

@@ -4,7 +4,10 @@ the validated settings, so that they speak even where another value is faulty.""
 import ipaddress
 from collections.abc import Iterator
 
+from pydantic_core import PydanticCustomError
+
 from gateway.settings.fault import Fault
+from gateway.settings.field_types import bind_host
 from gateway.settings.locating import fault_at
 from gateway.settings.node import Node
 from gateway.settings.shape import Shape
@@ -23,7 +26,7 @@ def auth_faults(document: Node, shape: Shape, profile: str) -> Iterator[Fault]:
     if auth.at("mode").value not in (None, "none"):
         return  # not a mode; said elsewhere
     host = document.at("server", "host").text
-    if host and not _is_loopback(host) and auth.at("allow_none_beyond_loopback").value is not True:
+    if host and _reaches_beyond(host) and auth.at("allow_none_beyond_loopback").value is not True:
         yield fault_at(
             document,
             shape,
@@ -59,14 +62,14 @@ def _key_faults(document: Node, shape: Shape) -> Iterator[Fault]:
             value = (key.at(field).text or "").lower()
             if value and first.setdefault(value, number) != number:
                 path = ("auth", "keys", str(number), field)
-                problem = f"the same as that of key number {first[value] + 1}"
+                problem = f"the same as auth.keys.{first[value]}.{field}"
                 yield fault_at(document, shape, path, problem, remedy)
 
 
-def _is_loopback(host: str) -> bool:
-    if host.lower() == "localhost":
-        return True
+def _reaches_beyond(host: str) -> bool:
     try:
-        return ipaddress.ip_address(host).is_loopback
+        return not ipaddress.ip_address(bind_host(host)).is_loopback
+    except PydanticCustomError:
+        return False  # not a host; said elsewhere
     except ValueError:
-        return False
+        return host.lower() != "localhost"  # a name may mean any address

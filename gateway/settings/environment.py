@@ -76,11 +76,12 @@ class _Reading:
 
     def read(self, variable: str, raw: str) -> None:
         known = merged([self.files, self.layer])
-        placed = _place(variable, self.shape, known)
-        if placed is None:
-            self.faults.append(_unknown(variable, raw, self.shape, known))
+        place = _place(variable, self.shape, known)
+        if place.rest:
+            remedy = _remedy(variable, place, self.shape, known)
+            self.faults.append(_stray(variable, raw, remedy))
             return
-        path, shape = placed
+        path, shape = place.path, place.shape
         try:
             node = node_of(_value(raw, shape), origin_of(variable))
         except ValueError as exc:
@@ -94,19 +95,25 @@ class _Reading:
         self.layer = merged([self.layer, node])
 
 
-def _place(variable: str, shape: Shape, known: Node) -> tuple[KeyPath, Shape] | None:
-    """Which setting the variable names."""
-    if not variable.startswith(PREFIX):
-        return None
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """The setting a variable names, as far as it can be followed; `rest` is what is left over."""
+
+    path: KeyPath
+    shape: Shape
+    rest: tuple[str, ...]
+
+
+def _place(variable: str, shape: Shape, known: Node) -> _Place:
+    segments = variable[len(PREFIX) :].split("__")
     path: KeyPath = ()
-    place = shape
-    for segment in variable.removeprefix(PREFIX).split("__"):
-        key = _key(segment, place, known.at(*path))
-        child = place.child(key) if key is not None else None
-        if key is None or child is None:
-            return None
-        path, place = (*path, key), child
-    return path, place
+    for number, segment in enumerate(segments):
+        key = _key(segment, shape, known.at(*path))
+        child = shape.child(key) if key is not None else None
+        if key is None or child is None or not variable.startswith(PREFIX):
+            return _Place(path, shape, tuple(segments[number:]))
+        path, shape = (*path, key), child
+    return _Place(path, shape, ())
 
 
 def _key(segment: str, shape: Shape, known: Node) -> str | None:
@@ -132,10 +139,11 @@ def _value(raw: str, shape: Shape) -> Value:
         return None
     if shape.kind == "value":
         return _scalar(raw, shape)
-    example = """'["a"]'""" if shape.kind == "list" else """'{"key": "value"}'"""
-    parsed = _json(raw, f"give {shape.expected} as JSON, such as {example}")
-    if not isinstance(parsed, list if shape.kind == "list" else dict):
-        raise ValueError(f"not {shape.expected}; give JSON such as {example}")
+    kind = "list" if shape.kind == "list" else "mapping"
+    example = """'["a", "b"]'""" if kind == "list" else """'{"key": "value"}'"""
+    parsed = _json(raw, f"give a {kind} as JSON, such as {example}")
+    if not isinstance(parsed, list if kind == "list" else dict):
+        raise ValueError(f"JSON, but not a {kind}; give JSON such as {example}")
     return parsed
 
 
@@ -164,19 +172,34 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return entries
 
 
-def _unknown(variable: str, raw: str, shape: Shape, known: Node) -> Fault:
+def _remedy(variable: str, place: _Place, shape: Shape, known: Node) -> str:
+    """What the one who set the variable most likely meant."""
     upper = variable.upper()
-    if upper != variable and _place(upper, shape, known) is not None:
-        return _stray(variable, raw, f"write it in upper case: {upper}")
+    if upper != variable and not _place(upper, shape, known).rest:
+        return f"write it in upper case: {upper}"
     names = [*_NOT_SETTINGS, *_variables(shape, known, ())]
+    sibling = nearest(place.rest[0], [segment_of(key) for key in place.shape.keys])
+    if sibling is not None:
+        repaired = variable_of((*place.path, sibling)) + _tail(place.rest[1:])
+        names.append(repaired)
     # The prefix is the same for all and would make everything alike.
-    near = nearest(upper.removeprefix(PREFIX), [n.removeprefix(PREFIX) for n in names], 0.75)
+    near = nearest(upper[len(PREFIX) :], [name[len(PREFIX) :] for name in names], 0.75)
     if near is not None:
-        remedy = f"did you mean {PREFIX}{near}?"
-    else:
-        sections = ", ".join(f"{PREFIX}{segment_of(key)}__…" for key in shape.keys)
-        remedy = f"unset it, or use {sections}"
-    return _stray(variable, raw, remedy)
+        return f"did you mean {PREFIX}{near}?"
+    if place.shape.kind == "list" or not place.shape.keys:
+        return f"give {shown_path(place.path)} as a whole, in {variable_of(place.path)}"
+    known_here = ", ".join(_pattern((*place.path, key), place.shape) for key in place.shape.keys)
+    return f"unset it; known: {known_here}"
+
+
+def _pattern(path: KeyPath, around: Shape) -> str:
+    child = around.child(path[-1])
+    more = child is not None and child.kind in ("section", "map")
+    return variable_of(path) + ("__…" if more else "")
+
+
+def _tail(segments: tuple[str, ...]) -> str:
+    return "".join(f"__{segment}" for segment in segments)
 
 
 def _stray(variable: str, raw: str, remedy: str) -> Fault:

@@ -22,14 +22,22 @@ _PROBLEMS = {
     "string_too_long": "too long",
     "string_pattern_mismatch": "not of the right form",
     "finite_number": "not a number",
+    "literal_error": "not one of the choices",
 }
 
 
 def explained(error: ValidationError, document: Node, shape: Shape) -> Iterator[Fault]:
     """One fault for each finding."""
     for detail in error.errors(include_url=False):
-        if detail["type"] != "default_factory_not_called":  # follows from another finding
+        if not _said_elsewhere(detail):
             yield _fault(detail, document, shape)
+
+
+def _said_elsewhere(detail: ErrorDetails) -> bool:
+    """Findings that follow from another one. `model_rules.py` knows why no backend is chosen."""
+    if detail["type"] == "missing":
+        return detail["loc"][0] == "models" and detail["loc"][-1] == "backend"
+    return detail["type"] == "default_factory_not_called"
 
 
 def _fault(detail: ErrorDetails, document: Node, shape: Shape) -> Fault:
@@ -67,7 +75,10 @@ def _key(detail: ErrorDetails, path: KeyPath, shape: Shape) -> Words:
     around = shape.at(path[:-1])
     if around is not None and around.keys:
         return "unknown key", did_you_mean(path[-1], around.keys)
-    return _refused(detail) or ("not a name", "use letters, digits and . _ -")
+    return _refused(detail) or (
+        "not a name",
+        "use letters, digits and . _ -, in names of models also : / @ +",
+    )
 
 
 def _value(detail: ErrorDetails, path: KeyPath, document: Node, shape: Shape) -> Words:

@@ -130,7 +130,8 @@ def _cors_origin(origin: str) -> str:
 CorsOrigin = Annotated[str, AfterValidator(_cors_origin), _hint("scheme://host:port, or '*'")]
 
 
-def _bind_host(host: str) -> str:
+def bind_host(host: str) -> str:
+    """The host as it is bound. Raises PydanticCustomError for what is none."""
     try:
         return str(ipaddress.ip_address(host))
     except ValueError:
@@ -140,7 +141,7 @@ def _bind_host(host: str) -> str:
     return host
 
 
-BindHost = Annotated[str, AfterValidator(_bind_host), _hint("an IP address or a host name")]
+BindHost = Annotated[str, AfterValidator(bind_host), _hint("an IP address or a host name")]
 
 
 def _header_safe(key: SecretStr) -> SecretStr:

@@ -7,6 +7,7 @@ from gateway.settings.environment import variable_of
 from gateway.settings.fault import Fault
 from gateway.settings.masking import MASK, names_a_secret, shown_path
 from gateway.settings.node import KeyPath, Node
+from gateway.settings.runner import CREDENTIAL_HEADER
 from gateway.settings.shape import Shape
 
 
@@ -40,6 +41,8 @@ def literal_secrets(node: Node, shape: Shape, path: KeyPath = ()) -> Iterator[Fa
             continue
         if place.secret:
             remedy = f"set {variable_of(here)} in the environment, or name a file in {key}_file"
+        elif CREDENTIAL_HEADER.fullmatch(key):
+            continue  # refused wherever it stands
         elif shape.kind == "map" and place.kind == "value" and names_a_secret(key):
             remedy = f"give all of {path[-1]} in the environment, as JSON in {variable_of(path)}"
         else:

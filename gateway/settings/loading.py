@@ -8,13 +8,13 @@ from pydantic import ValidationError
 
 from gateway.settings.auth_rules import auth_faults
 from gateway.settings.derivation import with_derived
-from gateway.settings.environment import CONFIG, PROFILE, origin_of, read_environment
+from gateway.settings.environment import read_environment
 from gateway.settings.explanation import explained
 from gateway.settings.fault import DEFAULT, Fault, Origin, SettingsError
 from gateway.settings.field_types import Profile
 from gateway.settings.layer import literal_secrets, settled
 from gateway.settings.locations import ConfigFile, base_file, profile_file, profile_of
-from gateway.settings.masking import quoted
+from gateway.settings.masking import shown
 from gateway.settings.model_rules import model_faults
 from gateway.settings.name_rules import name_faults
 from gateway.settings.node import KeyPath, Node, merged
@@ -51,7 +51,7 @@ def load(environ: Mapping[str, str], *, cwd: Path, base: Path | None = None) -> 
     files = reading.files(environ, base, profile)
     variables, stray = read_environment(environ, files, shape)
     faults += stray
-    if reading.incomplete:
+    if reading.incomplete or profile is None:
         raise SettingsError(faults)
     document = with_derived(merged([files, settled(variables, shape, cwd)]))
     document, unread = with_file_secrets(document, shape)
@@ -77,26 +77,24 @@ class _Reading:
     read: list[Path] = field(default_factory=list)
     incomplete: bool = False  # something could not be read, so that rules would guess
 
-    def files(self, environ: Mapping[str, str], base: Path | None, profile: Profile) -> Node:
+    def files(self, environ: Mapping[str, str], base: Path | None, profile: Profile | None) -> Node:
         named, faults = base_file(environ, base, self.cwd)
         self.faults += faults
         self.incomplete = bool(faults)
         if named is None:
             return merged([])
-        blame = Origin("--config") if base is not None else origin_of(CONFIG)
-        layers = [self._layer(named, blame, "name a file that exists, or unset it")]
-        overlay = profile_file(named, profile, self.cwd)
-        if overlay is not None and not self.incomplete:
+        layers = [self._layer(named, "name a file that exists")]
+        overlay = profile_file(named, profile, self.cwd) if profile is not None else None
+        if overlay is not None:
             remedy = "create it (it may be empty), or choose another profile"
-            layers.append(self._layer(overlay, origin_of(PROFILE), remedy))
+            layers.append(self._layer(overlay, remedy))
         return merged(layers)
 
-    def _layer(self, file: ConfigFile, blame: Origin, remedy: str) -> Node:
+    def _layer(self, file: ConfigFile, remedy: str) -> Node:
         try:
             node, faults = read_yaml(file.path, file.label)
         except FileNotFoundError:
-            problem = f"there is no file {quoted(file.label)}"
-            node, faults = None, [Fault(blame, "", None, problem, remedy)]
+            node, faults = None, [Fault(file.blame, "", shown(file.label), "no such file", remedy)]
         self.faults += faults
         if node is None:
             self.incomplete = True

@@ -10,7 +10,7 @@ _SECRET_WORDS = re.compile(
 )
 _USERINFO = re.compile(r"(?<=//)[^/\s]*@")
 _QUERY = re.compile(r"(?<=\?).+", re.DOTALL)
-_TOKEN = re.compile(r"(sk-|hf_|gsk_|ghp_|Bearer\s)\S+", re.IGNORECASE)
+_TOKEN = re.compile(r"(?<![A-Za-z0-9])((sk-|hf_|gsk_|ghp_)\S{10,}|[Bb]earer\s+\S+)")
 _PLAIN_KEY = re.compile(r"[A-Za-z0-9_-]+")
 
 
@@ -29,7 +29,7 @@ def masked_text(text: str) -> str:
 
 
 def quoted(text: str) -> str:
-    """The text in double quotes, printable on any terminal: controls and lone surrogates escaped."""
+    """The text in double quotes, printable on any terminal: controls, lone surrogates escaped."""
     line = json.dumps(text, ensure_ascii=False)
     return "".join(c if c.isprintable() else f"\\u{ord(c):04x}" for c in line)
 

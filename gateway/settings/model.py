@@ -48,7 +48,9 @@ class TargetSettings(Section):
     """What a model means on one backend."""
 
     runners: tuple[RunnerName, ...] = Field(
-        min_length=1, description="Runners that have the model, by name. Required."
+        min_length=1,
+        description="Runners that have the model, by name. Required.",
+        json_schema_extra={"errorMessage": "[NAME], with at least one name of a runner"},
     )
     model: Text = Field(
         description="Name the runner knows it by; default the public name. llama-server accepts "
@@ -103,10 +105,12 @@ class ModelSettings(Section):
     )
     backend: BackendKind = Field(
         description="The backend that answers: one of `backends`. "
-        "May be left out where there is only one. THE line that a profile changes."
+        "Default: the only one, if there is only one. THE line that a profile changes."
     )
     backends: FrozenMap[BackendKind, TargetSettings] = Field(
-        min_length=1, description="What the model means on each backend that has it. Required."
+        min_length=1,
+        description="What the model means on each backend that has it. Required.",
+        json_schema_extra={"errorMessage": "{BACKEND: {runners: [NAME]}}"},
     )
     fallback: tuple[BackendKind, ...] = Field(
         default=(),
@@ -119,7 +123,7 @@ class ModelSettings(Section):
         "ordered: the first of `runners` that has any.",
     )
     timeouts: Timeouts = Field(
-        default_factory=Timeouts, description="Time budgets, in seconds. See below."
+        default_factory=Timeouts, description="Time budgets, each with its own default."
     )
     strict: Flag = Field(
         default=False,

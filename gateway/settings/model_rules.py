@@ -13,7 +13,8 @@ def model_faults(document: Node, shape: Shape) -> Iterator[Fault]:
     for name, model in document.at("models").mapping.items():
         yield from _backend_faults(document, shape, name, model)
         for kind in model.at("backends").mapping:
-            yield from _target_faults(document, shape, name, kind)
+            if kind in _known_kinds(shape):
+                yield from _target_faults(document, shape, name, kind)
     yield from _alias_faults(document, shape)
 
 
@@ -54,7 +55,8 @@ def _known_kinds(shape: Shape) -> tuple[str, ...]:
 def _target_faults(document: Node, shape: Shape, name: str, kind: str) -> Iterator[Fault]:
     path = ("models", name, "backends", kind)
     target, runners = document.at(*path), document.at("runners").mapping
-    if target.at("options").mapping and kind != "ollama":
+    asks = [node for node in target.at("options").mapping.values() if node.value is not None]
+    if asks and kind != "ollama":
         yield fault_at(
             document,
             shape,

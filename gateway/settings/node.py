@@ -65,9 +65,9 @@ EMPTY = Node(None, DEFAULT)
 
 
 def node_of(value: Value, origin: Origin, depth: int = 0) -> Node:
-    """A plain value with one origin throughout. Raises ValueError if it is nested too deeply."""
+    """A plain value with one origin throughout. Too deep: ValueError("problem; remedy")."""
     if depth > MAX_DEPTH:
-        raise ValueError(f"nested deeper than {MAX_DEPTH} levels")
+        raise ValueError(f"nested deeper than {MAX_DEPTH} levels; flatten it")
     if isinstance(value, dict):
         return Node({k: node_of(v, origin, depth + 1) for k, v in value.items()}, origin)
     if isinstance(value, list):

