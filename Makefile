@@ -34,8 +34,9 @@ format: $(VENV)/.dev ## mend format and what lint can mend
 bench: $(VENV)/.dev ## overhead beside nginx, see tests/perf/README.md
 	@$(BIN)/python -m tests.perf.bench $(ARGS)
 
-schema: $(VENV)/.dev ## write config/schema.json anew
+schema: $(VENV)/.dev ## write config/schema.json and config/REFERENCE.md anew
 	@$(BIN)/python -m gateway.settings.schema_file
+	@$(BIN)/python -m gateway.settings.reference_file
 
 runners: $(VENV)/.dev ## llama-cpp-python and vLLM in environments of their own, for the heavy tests
 	@sh tests/runners.sh

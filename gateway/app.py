@@ -6,15 +6,18 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING
 
 from starlette.middleware.cors import CORSMiddleware
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp
 
 from gateway.admission import LocalGate
 from gateway.api.control_plane import control_plane
 from gateway.auth import Authenticator, Key, Principal
+from gateway.inference.body import BodyLimits
 from gateway.inference.dispatch import Dispatcher
-from gateway.inference.handler import ENDPOINTS, BodyLimits, InferenceHandler
+from gateway.inference.handler import InferenceHandler
+from gateway.paths import Paths
 from gateway.routing.connect import connect_runner
 from gateway.routing.registry import Registry
 from gateway.routing.runner import Runner
@@ -24,6 +27,9 @@ from gateway.telemetry.access import Format, Recorder
 from gateway.telemetry.metrics import Metrics
 from gateway.telemetry.sink import Sink
 
+if TYPE_CHECKING:
+    from gateway.telemetry.tracing import Tracer
+
 logger = logging.getLogger(__name__)
 
 FIRST_LOOK_S = 3.0
@@ -31,7 +37,7 @@ FIRST_LOOK_S = 3.0
 
 
 class Gateway:
-    """One replica. Use it as an ASGI application between `start` and `aclose`, on one event loop."""
+    """One replica, on one event loop."""
 
     def __init__(
         self,
@@ -46,16 +52,18 @@ class Gateway:
         self.started_at = int(time.time())
         self.admission = LocalGate(max_waiting=settings.queue.max_waiting, clock=self._clock)
         self.metrics = Metrics(runners=lambda: self.runners, waiting=self.admission.waiting)
-        self.render_metrics = self.metrics.render
         self._sink: Sink | None = None
         if access_fd is not None and settings.log.access:
-            self._sink = Sink(access_fd, on_drop=self.metrics.records_dropped.inc)
+            self._sink = Sink(access_fd, on_drop=self.metrics.drop_record)
+        self._tracer = _tracer(settings)
+        self._recorder = Recorder(self.metrics, self._sink, log_format)
         self.handler = InferenceHandler(
             dispatcher=Dispatcher(self.admission, self._clock),
-            recorder=Recorder(self.metrics, self._sink, log_format),
+            recorder=self._recorder,
             metrics=self.metrics,
             limits=_body_limits(settings),
             clock=self._clock,
+            tracer=self._tracer,
         )
         self.registry = Registry(
             admission=self.admission,
@@ -65,13 +73,10 @@ class Gateway:
         )
         self._settings = settings
         control = control_plane(self, metrics=settings.metrics.enabled)
-        self._app: ASGIApp = _Paths(self.handler, control)
+        self.asgi: ASGIApp = Paths(self.handler, control)
+        """The application: serve it between `start` and `aclose`."""
         if settings.server.cors_origins:
-            self._app = _with_cors(self._app, settings.server.cors_origins)
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve one HTTP request."""
-        await self._app(scope, receive, send)
+            self.asgi = _with_cors(self.asgi, settings.server.cors_origins)
 
     @property
     def table(self) -> RouteTable:
@@ -93,6 +98,11 @@ class Gateway:
         """Whether no new work is taken."""
         return self.handler.draining
 
+    def render_metrics(self) -> bytes:
+        """Every metric, in the text format of Prometheus."""
+        self._recorder.flush()
+        return self.metrics.render()
+
     async def start(self) -> None:
         """Know every runner, as far as that goes in `FIRST_LOOK_S`."""
         await self.apply(self._settings)
@@ -107,10 +117,9 @@ class Gateway:
 
     async def drain(self, deadline_s: float) -> bool:
         """Refuse new requests and wait for those that run; whether all ended in time."""
-        self.handler.draining = True
         try:
             async with asyncio.timeout(deadline_s):
-                await self.handler.idle.wait()
+                await self.handler.finish()
         except TimeoutError:
             logger.warning("%d requests did not end in %g s", self.handler.active, deadline_s)
             return False
@@ -119,33 +128,14 @@ class Gateway:
     async def aclose(self) -> None:
         """Stop every runner of ours, close every connection, write out the log. Idempotent."""
         await self.registry.aclose()
+        self._recorder.flush()
         if self._sink is not None:
             self._sink.close()
+        if self._tracer is not None:
+            await asyncio.to_thread(self._tracer.close)
 
     def _publish(self, table: RouteTable) -> None:
         self.handler.table = table
-
-
-class _Paths:
-    """Sends inference requests to their handler and everything else to the control plane."""
-
-    def __init__(self, inference: ASGIApp, control: ASGIApp) -> None:
-        self._inference = inference
-        self._control = control
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        path = scope.get("path", "")
-        if path in ENDPOINTS:
-            await self._inference(scope, receive, send)
-            return
-        # A base URL that ends in "/" makes clients send "/v1//models".
-        tidy = "/" + "/".join(part for part in path.split("/") if part)
-        if tidy != path and scope["type"] == "http":
-            scope = {**scope, "path": tidy}
-            if tidy in ENDPOINTS:
-                await self._inference(scope, receive, send)
-                return
-        await self._control(scope, receive, send)
 
 
 def _with_cors(app: ASGIApp, origins: Iterable[str]) -> ASGIApp:
@@ -167,6 +157,15 @@ def _authenticator(settings: Settings) -> Authenticator:
             for key in settings.auth.keys
         ]
     )
+
+
+def _tracer(settings: Settings) -> Tracer | None:
+    if settings.tracing.endpoint is None:
+        return None
+    # Imported only where it is used: it takes a third of the start-up time.
+    from gateway.telemetry.tracing import RequestTracer, otlp_exporter
+
+    return RequestTracer(otlp_exporter(settings.tracing.endpoint), ratio=settings.tracing.ratio)
 
 
 def _body_limits(settings: Settings) -> BodyLimits:

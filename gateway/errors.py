@@ -113,3 +113,7 @@ class UpstreamFailed(GatewayError):
 
     def __init__(self, message: str, *, status: int = 502, code: str = "upstream_error") -> None:
         super().__init__(message, status=status, type="server_error", code=code)
+
+
+class CannotStart(Exception):
+    """The gateway cannot start as it is configured; the message says what to change."""

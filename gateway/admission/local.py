@@ -62,7 +62,7 @@ class LocalGate:
         except asyncio.CancelledError:
             # The grant and the cancellation may fall into the same turn of the loop.
             if future.done() and not future.cancelled() and future.exception() is None:
-                future.result().release()
+                self._pass_on(future.result().runner)
             raise
         finally:
             timer.cancel()
@@ -72,11 +72,11 @@ class LocalGate:
     def set_slots(self, runner: str, slots: int) -> None:
         """See `Admission.set_slots`."""
         for waiter in self._queue.set_slots(runner, slots):
-            self._hand_over(waiter)
+            self._hand_over(runner, waiter)
 
     def forget(self, runner: str) -> None:
         """See `Admission.forget`."""
-        self._queue.forget(runner)
+        self._queue.set_slots(runner, 0)
         self._service.pop(runner, None)
 
     def in_flight(self, runner: str) -> int:
@@ -94,24 +94,27 @@ class LocalGate:
 
     def _release(self, runner: str, since: float) -> None:
         self._service.setdefault(runner, ServiceTime()).observe(self._clock() - since)
-        waiter = self._queue.release(runner)
-        if waiter is not None:
-            self._hand_over(waiter)
+        self._pass_on(runner)
 
-    def _hand_over(self, waiter: Waiter) -> None:
-        assert waiter.runner is not None
-        lease = LocalLease(self, waiter.runner, self._clock())
-        future = self._futures.pop(waiter, None)
-        if future is None or future.done():
-            lease.release()
-        else:
-            future.set_result(lease)
+    def _pass_on(self, runner: str) -> None:
+        """Give a slot that is in nobody's hands to the next in line."""
+        self._hand_over(runner, self._queue.release(runner))
+
+    def _hand_over(self, runner: str, waiter: Waiter | None) -> None:
+        # A ticket that was cancelled in this very turn of the loop is still in line. A whole crowd
+        # may have been, so this must be no recursion.
+        while waiter is not None:
+            future = self._futures.pop(waiter, None)
+            if future is not None and not future.done():
+                future.set_result(LocalLease(self, runner, self._clock()))
+                return
+            waiter = self._queue.release(runner)
 
     def _expire(self, waiter: Waiter, ticket: Ticket) -> None:
         self._queue.cancel(waiter)
         future = self._futures.pop(waiter, None)
         if future is not None and not future.done():
-            waited = f"no slot became free within {ticket.wait_s:.0f} s"
+            waited = f"no slot became free within {ticket.wait_s:.3g} s"
             future.set_exception(self._refusal(ticket, waited))
 
     def _refusal(self, ticket: Ticket, why: str) -> Overloaded:

@@ -27,7 +27,7 @@ class Pacer:
         earliest = max(now + backlog_s, self._next_place)
         place = min(earliest + interval_s, now + MAX_RETRY_AFTER_S)
         self._next_place = place
-        return max(1.0, place - now)
+        return min(MAX_RETRY_AFTER_S, max(1.0, place - now))
 
 
 class ServiceTime:

@@ -88,7 +88,9 @@ class SlotQueue:
         """A slot came back; returns the ticket that has it now, if any waits."""
         line = self._line(runner)
         line.in_flight -= 1
-        return self._grant(runner, line)
+        waiter = self._grant(runner, line)
+        self._drop_if_unused(runner, line)
+        return waiter
 
     def set_slots(self, runner: str, slots: int) -> list[Waiter]:
         """Change the number of slots; returns the tickets that were granted by it."""
@@ -97,15 +99,8 @@ class SlotQueue:
         granted = []
         while waiter := self._grant(runner, line):
             granted.append(waiter)
+        self._drop_if_unused(runner, line)
         return granted
-
-    def forget(self, runner: str) -> None:
-        """Stop granting on a runner and drop its line once nothing is held on it."""
-        line = self._lines.get(runner)
-        if line is not None:
-            line.slots = 0
-            if not line.in_flight and not line.waiters:
-                del self._lines[runner]
 
     def slots(self, runner: str) -> int:
         """Slots of a runner as last set."""
@@ -122,10 +117,6 @@ class SlotQueue:
         line = self._lines.get(runner)
         return len(line.waiters) if line else 0
 
-    def ahead(self, waiter: Waiter) -> int:
-        """Fewest tickets ahead of one more ticket with the same candidates."""
-        return min((self.waiting(name) for name in waiter.candidates), default=0)
-
     def _line(self, runner: str) -> _Line:
         line = self._lines.get(runner)
         if line is None:
@@ -141,12 +132,17 @@ class SlotQueue:
         line.in_flight += 1
         return waiter
 
+    def _drop_if_unused(self, runner: str, line: _Line) -> None:
+        if not (line.slots or line.in_flight or line.waiters):
+            self._lines.pop(runner, None)
+
     def _leave(self, waiter: Waiter) -> None:
         left = False
         for name in waiter.candidates:
             line = self._lines.get(name)
             if line is not None and waiter in line.waiters:
                 del line.waiters[waiter]
+                self._drop_if_unused(name, line)
                 left = True
         if left:
             self.waiting_total -= 1

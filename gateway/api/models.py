@@ -1,5 +1,5 @@
-"""`GET /v1/models` and `GET /v1/models/{id}`: one shape that OpenAI's, Anthropic's and vLLM's clients
-all read."""
+"""`GET /v1/models` and `GET /v1/models/{id}`, in one shape that the clients of OpenAI, Anthropic and
+vLLM all read."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Describe the inference endpoints, which FastAPI does not serve, in the OpenAPI document it makes."""
+"""Describe the inference endpoints, which FastAPI does not serve, in its OpenAPI document."""
 
 from __future__ import annotations
 

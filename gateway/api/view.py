@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import Protocol
 
 from gateway.auth import Authenticator
@@ -38,4 +38,6 @@ class GatewayView(Protocol):
         """Unix time of the start."""
         ...
 
-    render_metrics: Callable[[], bytes]
+    def render_metrics(self) -> bytes:
+        """Every metric, in the text format of Prometheus."""
+        ...

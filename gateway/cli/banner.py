@@ -61,6 +61,7 @@ def _examples(url: str, model: str, *, keys: bool) -> list[str]:
         '"messages": [{"role": "user", "content": "What is Sluicegate?"}]}\'',
         "",
         f'  python -c \'{os_import}from openai import OpenAI; c = OpenAI(base_url="{url}/v1", '
-        f'api_key={api_key}); print(c.chat.completions.create(model="{model}", '
-        'messages=[{"role": "user", "content": "What is Sluicegate?"}]).choices[0].message.content)\'',
+        f'api_key={api_key}); r = c.chat.completions.create(model="{model}", '
+        'messages=[{"role": "user", "content": "What is Sluicegate?"}]); '
+        "print(r.choices[0].message.content)'",
     ]

@@ -12,9 +12,10 @@ import click
 from gateway.app import Gateway
 from gateway.cli.banner import banner
 from gateway.cli.configuration import EXIT_CONFIGURATION, load_or_exit
-from gateway.server.listen import CannotListen, bind
+from gateway.errors import CannotStart
+from gateway.server.listen import bind
 from gateway.server.run import Replica
-from gateway.settings import Loaded, Settings, SettingsError, load_from_process
+from gateway.settings import Loaded, ServerSettings, Settings, SettingsError, load_from_process
 from gateway.telemetry.access import Format
 from gateway.telemetry.logs import chosen_format, set_up
 
@@ -31,7 +32,7 @@ def serve() -> None:
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
         try:
             runner.run(_serve(loaded, log_format))
-        except CannotListen as error:
+        except CannotStart as error:
             click.echo(str(error), err=True)
             sys.exit(EXIT_CONFIGURATION)
 
@@ -39,9 +40,7 @@ def serve() -> None:
 async def _serve(loaded: Loaded, log_format: Format) -> None:
     settings = loaded.settings
     server = settings.server
-    # A newcomer's first command should not fail because something else has the default port.
-    chosen = loaded.origin(("server", "port")) != "default" or loaded.profile != "dev"
-    listener = bind(server.host, server.port, may_move=not chosen)
+    listener = bind(server.host, server.port, may_move=_unchosen_port(loaded))
     listener.listen(2048)
     host, port = listener.getsockname()[:2]
     shown = f"[{host}]" if ":" in host else host
@@ -69,6 +68,13 @@ async def _serve(loaded: Loaded, log_format: Format) -> None:
     await Replica(gateway, settings, _reload).run(listener, on_ready=greet)
 
 
+def _unchosen_port(loaded: Loaded) -> bool:
+    """A newcomer's first command should not fail because something else has the default port."""
+    default = ServerSettings.model_fields["port"].default
+    by_hand = loaded.origin(("server", "port")).startswith("environment")
+    return loaded.profile == "dev" and loaded.settings.server.port == default and not by_hand
+
+
 def _say(text: str) -> None:
     click.echo(f"  {text}", err=True)
 
@@ -88,5 +94,3 @@ def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
         return None
     factory: Callable[[], asyncio.AbstractEventLoop] = uvloop.new_event_loop
     return factory
-
-

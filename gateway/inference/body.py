@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import zlib
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import zstandard
@@ -16,46 +18,79 @@ class ClientGone(Exception):
     """The client left before its request was complete."""
 
 
-async def read_body(
-    receive: Receive, *, declared: bytes | None, encoding: bytes | None, limit: int, time_s: float
-) -> bytes:
-    """Return the decoded body of a request.
+@dataclass(frozen=True, slots=True)
+class BodyLimits:
+    """How large a request body may be, before and after decompression, and how long it may take.
 
-    `declared` and `encoding` are the values of content-length and content-encoding; `limit` is in
-    bytes and holds before and after decompression. Raises `InvalidRequest` (400, 408, 413, 415)
-    and `ClientGone`.
+    A body that takes too long is noticed within a second.
     """
-    if declared is not None and (not declared.isdigit() or int(declared) > limit):
-        raise _too_large(limit)
-    # A small body usually came with the head; only a sender that is still sending needs a timer.
-    timer = asyncio.get_running_loop().call_later(time_s, _interrupt, asyncio.current_task())
-    try:
-        body = await _collect(receive, limit)
-    except asyncio.CancelledError as cancelled:
-        if cancelled.args and cancelled.args[0] is _SLOW:
-            task = asyncio.current_task()
-            assert task is not None
-            task.uncancel()
+
+    bytes: int
+    time_s: float
+
+
+class BodyReader:
+    """Reads request bodies on one event loop.
+
+    Nearly every body is there when it is asked for. So no request has a timer of its own: those
+    that do wait are written down, and one sweep a second looks for the ones that wait too long.
+    """
+
+    def __init__(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._reading: dict[asyncio.Task[Any], float] = {}
+        self._sweeping = False
+
+    async def read(
+        self,
+        receive: Receive,
+        *,
+        task: asyncio.Task[Any],
+        declared: bytes | None,
+        encoding: bytes | None,
+        limits: BodyLimits,
+    ) -> bytes:
+        """Return the decoded body of a request that `task`, the current task, serves.
+
+        `declared` and `encoding` are the values of content-length and content-encoding. Raises
+        `InvalidRequest` (400, 408, 413, 415) and `ClientGone`.
+        """
+        limit = limits.bytes
+        if declared is not None and not _fits(declared, limit):
+            raise _too_large(limit)
+        self._reading[task] = self._loop.time() + limits.time_s
+        if not self._sweeping:
+            self._sweeping = True
+            self._loop.call_later(1.0, self._sweep)
+        try:
+            body = await _collect(receive, limit)
+        except asyncio.CancelledError as cancelled:
+            if not cancelled.args or cancelled.args[0] is not _SLOW:
+                raise
+            if task.uncancel():
+                raise  # somebody else wants it to end too
             raise InvalidRequest(
-                f"The request body did not arrive within {time_s:g} s.",
+                f"The request body did not arrive within {limits.time_s:g} s.",
                 code="request_timeout",
                 status=408,
                 close=True,
             ) from None
-        raise
-    finally:
-        timer.cancel()
-    if encoding is None or encoding == b"identity":
-        return body
-    return _decompress(body, encoding.strip().lower(), limit)
+        finally:
+            self._reading.pop(task, None)
+        return body if encoding is None else _decoded(body, encoding.strip().lower(), limit)
+
+    def _sweep(self) -> None:
+        now = self._loop.time()
+        for task, deadline in list(self._reading.items()):
+            if deadline <= now:
+                del self._reading[task]
+                task.cancel(_SLOW)
+        self._sweeping = bool(self._reading)
+        if self._sweeping:
+            self._loop.call_later(1.0, self._sweep)
 
 
 _SLOW = "the request body is too slow"
-
-
-def _interrupt(task: asyncio.Task[Any] | None) -> None:
-    if task is not None:
-        task.cancel(_SLOW)
 
 
 async def _collect(receive: Receive, limit: int) -> bytes:
@@ -81,32 +116,64 @@ async def _collect(receive: Receive, limit: int) -> bytes:
     return b"".join(parts)
 
 
-def _decompress(body: bytes, encoding: bytes, limit: int) -> bytes:
+def _fits(declared: bytes, limit: int) -> bool:
+    # Python refuses to read an integer of more than 4300 digits.
+    return declared.isdigit() and len(declared) < 20 and int(declared) <= limit
+
+
+def _decoded(body: bytes, encoding: bytes, limit: int) -> bytes:
+    if encoding in (b"", b"identity"):
+        return body
+    name = encoding.decode("latin-1")[:40]
+    decompress = _DECOMPRESS.get(encoding)
+    if decompress is None:
+        raise InvalidRequest(
+            f"Content-Encoding '{name}' is not supported. "
+            "Send the body as it is, or with gzip or zstd.",
+            code="unsupported_encoding",
+            status=415,
+        )
     try:
-        if encoding in (b"gzip", b"x-gzip"):
-            gunzip = zlib.decompressobj(wbits=31)
-            data = gunzip.decompress(body, limit + 1)
-            complete = gunzip.eof or len(data) > limit
-        elif encoding == b"zstd":
-            with zstandard.ZstdDecompressor(max_window_size=1 << 27).stream_reader(body) as reader:
-                data = reader.read(limit + 1)
-            complete = bool(data)
-        else:
-            raise InvalidRequest(
-                f"Content-Encoding '{encoding.decode('latin-1')[:40]}' is not supported. "
-                "Send the body as it is, or with gzip or zstd.",
-                code="unsupported_encoding",
-                status=415,
-            )
+        data, complete = decompress(body, limit + 1)
     except (zlib.error, zstandard.ZstdError) as error:
         raise InvalidRequest(
-            f"The request body is not valid {encoding.decode('latin-1')}.", code="invalid_body"
+            f"The request body is not valid {name}.", code="invalid_body"
         ) from error
     if len(data) > limit:
         raise _too_large(limit)
     if not complete:
-        raise InvalidRequest("The compressed request body ends too early.", code="invalid_body")
+        raise InvalidRequest(
+            f"The {name} request body is cut short, or goes on after its end.", code="invalid_body"
+        )
     return data
+
+
+def _gunzip(body: bytes, most: int) -> tuple[bytes, bool]:
+    gunzip = zlib.decompressobj(wbits=31)
+    data = gunzip.decompress(body, most)
+    return data, gunzip.eof and not gunzip.unused_data
+
+
+def _unzstd(body: bytes, most: int) -> tuple[bytes, bool]:
+    decompressor = zstandard.ZstdDecompressor(max_window_size=_ZSTD_WINDOW)
+    with decompressor.stream_reader(body) as reader:
+        data = reader.read(most)
+    if len(data) == most:
+        return data, False
+    # The reader cannot tell a cut body from a whole one. This can, but it knows no limit.
+    whole = decompressor.decompressobj()
+    whole.decompress(body)
+    return data, whole.eof and not whole.unused_data
+
+
+_DECOMPRESS: dict[bytes, Callable[[bytes, int], tuple[bytes, bool]]] = {
+    b"gzip": _gunzip,
+    b"x-gzip": _gunzip,
+    b"zstd": _unzstd,
+}
+"""Content coding to a function that returns at most so many bytes, and whether these are all."""
+_ZSTD_WINDOW = 1 << 23
+"""RFC 9659: no encoder may use more for this coding. It is memory that a small body can claim."""
 
 
 def _too_large(limit: int) -> InvalidRequest:

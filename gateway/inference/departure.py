@@ -21,21 +21,24 @@ from gateway.inference.body import ClientGone
 class Departure:
     """Cancels the task that entered it as soon as the client disconnects.
 
-    Leaving the block turns that cancellation, and no other, into `ClientGone`. Enter it only after
-    the request body was read: what `receive()` yields from then on is dropped.
+    Leaving the block turns that cancellation, and no other, into `ClientGone`; a client that has
+    left before is noticed on entering it. Enter it only after the request body was read: what
+    `receive()` yields from then on is dropped.
     """
 
     __slots__ = ("_pending", "_receive", "_task", "left")
 
-    def __init__(self, receive: Receive) -> None:
+    def __init__(self, receive: Receive, task: asyncio.Task[Any]) -> None:
+        """`task` is the one that enters it."""
         self._receive = receive
-        self._task: asyncio.Task[Any] | None = None
+        self._task = task
         self._pending: Coroutine[Any, Any, Message] | None = None
         self.left = False
 
     def __enter__(self) -> Departure:
-        self._task = asyncio.current_task()
-        self._watch()
+        self._pending = self._begin()
+        if self._gone(self._pending):
+            raise ClientGone
         return self
 
     def __exit__(
@@ -47,36 +50,34 @@ class Departure:
         pending, self._pending = self._pending, None
         if pending is not None:
             pending.close()
-        if self.left and self._task is not None:
-            self._task.uncancel()
-            if kind is asyncio.CancelledError:
+        if self.left:
+            others = self._task.uncancel()
+            if kind is asyncio.CancelledError and not others:
                 raise ClientGone from error
 
-    def _watch(self) -> None:
-        self._pending = cast("Coroutine[Any, Any, Message]", self._receive())
-        self._step()
+    def _begin(self) -> Coroutine[Any, Any, Message]:
+        return cast("Coroutine[Any, Any, Message]", self._receive())
 
-    def _step(self, _done: object = None) -> None:
+    def _on_progress(self, _done: object = None) -> None:
         pending = self._pending
-        if pending is None:
-            return
+        if pending is not None and self._gone(pending):
+            self.left = True
+            self._task.cancel()
+
+    def _gone(self, pending: Coroutine[Any, Any, Message]) -> bool:
+        """Step on to the next wait, where `_on_progress` is called; whether the client left."""
         try:
             waited = pending.send(None)
         except StopIteration as stop:
             self._pending = None
             if stop.value["type"] == "http.disconnect":
-                self._leave()
-            else:
-                self._watch()
-            return
+                return True
+            self._pending = self._begin()
+            waited = None
         if waited is None:
-            asyncio.get_running_loop().call_soon(self._step)
+            asyncio.get_running_loop().call_soon(self._on_progress)
         else:
             # What `Task` does to say that it, and nobody else, awaits this future.
             waited._asyncio_future_blocking = False
-            waited.add_done_callback(self._step)
-
-    def _leave(self) -> None:
-        self.left = True
-        if self._task is not None:
-            self._task.cancel()
+            waited.add_done_callback(self._on_progress)
+        return False

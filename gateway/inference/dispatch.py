@@ -1,4 +1,4 @@
-"""Get a call onto a runner: wait for a slot, send it, and try another runner only where that is safe.
+"""Get a call onto a runner: wait for a slot, send it, try another runner only where that is safe.
 
 Another runner is tried when this one was not reached, or refused before it began (429, 503). A call
 that a runner may have begun is never repeated.
@@ -78,14 +78,20 @@ class Dispatcher:
     async def _open_on(
         self, target: Target, call: Call, route: Route, exchange: Exchange, deadline: float
     ) -> Run:
+        # A list of its own: runners that fail are taken out of it.
         runners = [runner for runner in target.runners if runner.candidate]
         failure: GatewayError | None = None if runners else _none_usable(route, target)
         while runners:
             prepared = _prepare(runners[0], call, target, route)
-            try:
-                runner, lease = await self._admit(route, runners, exchange, deadline)
-            except Overloaded as error:
-                raise _NextTarget(_loading(route, runners) or error) from error
+            lease: Lease | None = None
+            runner = _unlimited(runners)
+            if runner is None:
+                try:
+                    lease = await self._admit(route, runners, exchange, deadline)
+                except Overloaded as error:
+                    raise _NextTarget(_loading(route, runners) or error) from error
+                runner = next(each for each in runners if each.name == lease.runner)
+            runner.in_flight += 1
             handed_over = False
             try:
                 backend = runner.backend
@@ -117,12 +123,7 @@ class Dispatcher:
 
     async def _admit(
         self, route: Route, runners: Sequence[Runner], exchange: Exchange, deadline: float
-    ) -> tuple[Runner, Lease | None]:
-        for runner in runners:
-            if runner.unlimited and runner.state is not RunnerState.LOADING:
-                runner.in_flight += 1
-                exchange.queue_s = exchange.queue_s or 0.0
-                return runner, None
+    ) -> Lease:
         began = self.clock()
         ticket = route.queue
         if len(runners) != len(ticket.candidates) or began > deadline - ticket.wait_s:
@@ -132,10 +133,8 @@ class Dispatcher:
                 wait_s=max(0.0, deadline - began),
             )
         lease = await self.admission.admit(ticket)
-        exchange.queue_s = (exchange.queue_s or 0.0) + self.clock() - began
-        runner = next(runner for runner in runners if runner.name == lease.runner)
-        runner.in_flight += 1
-        return runner, lease
+        exchange.queue_s += self.clock() - began
+        return lease
 
 
 class _NextTarget(Exception):
@@ -143,6 +142,13 @@ class _NextTarget(Exception):
 
     def __init__(self, error: GatewayError) -> None:
         self.error = error
+
+
+def _unlimited(runners: Sequence[Runner]) -> Runner | None:
+    for runner in runners:
+        if runner.unlimited and runner.state is not RunnerState.LOADING:
+            return runner
+    return None
 
 
 def _free(runner: Runner, lease: Lease | None) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections import Counter
 from typing import Annotated, Any
 
 import msgspec
@@ -93,12 +94,8 @@ _ENVELOPES: dict[Operation, msgspec.json.Decoder[Any]] = {
 }
 _FIELDS = msgspec.json.Decoder(dict[str, Raw])
 _TOKEN_LIMITS = ("max_tokens", "max_completion_tokens")
-_ROUTED = frozenset({"model", "stream", *_TOKEN_LIMITS})
-
-# A key can only be spelled twice if its text occurs twice, or if letters of it are escaped, which no
-# ordinary serialiser does. Only then is the body worth a second, slower look.
-_ESCAPED_LETTER = re.compile(rb"\\u00(?:[46][1-9a-fA-F]|[57][0-9aA]|5[fF])")
-
+_ROUTED = ("model", "stream", *_TOKEN_LIMITS)
+_ROUTED_KEY = re.compile(b'"(?:%s)"' % "|".join(_ROUTED).encode())
 
 def read_call(operation: Operation, body: bytes) -> Call:
     """Check a body and return the call it asks for.
@@ -110,6 +107,7 @@ def read_call(operation: Operation, body: bytes) -> Call:
         str(body, "utf-8")
         envelope = _ENVELOPES[operation].decode(body)
         fields = _FIELDS.decode(body)
+        _refuse_duplicates(body, fields)
     except UnicodeDecodeError as error:
         raise InvalidRequest(
             f"The request body is not valid UTF-8 (byte {error.start}).", code="invalid_body"
@@ -124,9 +122,9 @@ def read_call(operation: Operation, body: bytes) -> Call:
         raise InvalidRequest(
             f"The request body is not valid JSON: {_json_fault(str(error))}.", code="invalid_body"
         ) from None
-    _refuse_duplicates(body)
     for limit in _TOKEN_LIMITS:
-        _check_token_limit(operation, envelope, fields, limit)
+        if limit in fields:
+            _check_token_limit(operation, envelope, fields, limit)
     options = getattr(envelope, "stream_options", None)
     return Call(
         operation=operation,
@@ -153,21 +151,28 @@ def _check_token_limit(
         )
 
 
-def _refuse_duplicates(body: bytes) -> None:
-    suspicious = (
-        body.count(b'"model"') > 1
-        or body.count(b'"stream"') > 1
-        or any(body.count(b'"%s"' % name.encode()) > 1 for name in _TOKEN_LIMITS)
-        or (b"\\u00" in body and _ESCAPED_LETTER.search(body) is not None)
-    )
-    if not suspicious:
+def _refuse_duplicates(body: bytes, fields: dict[str, Raw]) -> None:
+    # A key can only be there twice if its text is, or if letters of it are escaped, which no
+    # ordinary serialiser does.
+    keys = _ROUTED_KEY.findall(body)
+    if len(keys) == len(set(keys)) and b"\\u00" not in body:
         return
+    # Tool schemas and prompts are full of these words; only what lies between the values counts.
+    inside = b",".join(fields.values())
+    between = Counter(keys)
+    between.subtract(_ROUTED_KEY.findall(inside))
+    if max(between.values(), default=0) > 1 or body.count(b"\\") > inside.count(b"\\"):
+        _refuse_repeated_names(body)
+
+
+def _refuse_repeated_names(body: bytes) -> None:
     outermost: list[tuple[str, Any]] = []
 
     def keep(pairs: list[tuple[str, Any]]) -> None:
         outermost[:] = pairs  # objects are reported inside out, so the last one is the body
 
-    json.loads(body, object_pairs_hook=keep)
+    # Numbers stay text: Python refuses to read an integer of more than 4300 digits.
+    json.loads(body, object_pairs_hook=keep, parse_int=str, parse_float=str)
     names = [name for name, _ in outermost]
     for name in _ROUTED:
         if names.count(name) > 1:

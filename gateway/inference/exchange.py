@@ -2,23 +2,41 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 import secrets
-from dataclasses import dataclass
+from collections.abc import Iterable
+from typing import Any
 
 from backends.base import Operation, Usage
 
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._:-]{1,128}")
+_PARAMETER = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 _TRACEPARENT = re.compile(rb"00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
 
+MOST_IGNORED = 16
+"""Names of ignored parameters that are reported for one request."""
 
-@dataclass(slots=True)
+
+class RequestIds:
+    """Ids that are unique over all replicas and restarts: a random part for each process and a
+    number for each request. They are no secret."""
+
+    def __init__(self) -> None:
+        self._process = "req_" + secrets.token_hex(8)
+        self._numbers = itertools.count(1)
+
+    def next(self) -> str:
+        """A new id."""
+        return f"{self._process}{next(self._numbers):08x}"
+
+
 class Exchange:
-    """One request and its answer. Times are seconds of the monotonic clock."""
+    """One request and its answer. Times are seconds of the monotonic clock.
 
-    operation: Operation
-    started: float
-    request_id: str = ""
+    Fields that stay at their default cost nothing to make, which is why this is no dataclass.
+    """
+
     traceparent: bytes | None = None
     authorization: bytes | None = None
     api_key: bytes | None = None
@@ -37,39 +55,72 @@ class Exchange:
     status: int = 0
     code: str | None = None
     """The error's code, when there was one."""
-    queue_s: float | None = None
-    """How long it waited for its slot; None before it had one."""
+    queue_s: float = 0.0
+    """How long it waited for its slot, over all attempts."""
     first_token: float | None = None
     last_token: float | None = None
     chunks: int = 0
     usage: Usage | None = None
+    span: Any = None
+    """The span of this request, where requests are traced."""
+
+    def __init__(self, operation: Operation, started: float, own_id: str) -> None:
+        self.operation = operation
+        self.started = started
+        self.own_id = own_id
+        """Unique, whatever id the client chose."""
+        self.request_id = own_id
+        """The client's own id where it sent a sound one."""
 
     def read_headers(self, headers: list[tuple[bytes, bytes]]) -> None:
         """Keep the few request headers that mean something to us; none other is looked at."""
         for name, value in headers:
-            if name == b"authorization":
-                self.authorization = value
-            elif name == b"x-api-key" or name == b"api-key":
-                self.api_key = value
-            elif name == b"content-length":
-                self.content_length = value
-            elif name == b"content-encoding":
-                self.content_encoding = value
-            elif name == b"traceparent":
-                if _TRACEPARENT.fullmatch(value):
-                    self.traceparent = value
-            elif name == b"x-request-id" and _REQUEST_ID.fullmatch(value):
-                self.request_id = value.decode("ascii")
-        if not self.request_id:
-            self.request_id = "req_" + secrets.token_hex(12)
+            if name in _MEANINGFUL:
+                self._read(name, value)
+
+    def _read(self, name: bytes, value: bytes) -> None:
+        if name == b"content-length":
+            self.content_length = value
+        elif name == b"authorization":
+            self.authorization = value
+        elif name == b"x-api-key" or name == b"api-key":
+            self.api_key = value
+        elif name == b"content-encoding":
+            self.content_encoding = value
+        elif name == b"traceparent":
+            if _TRACEPARENT.fullmatch(value):
+                self.traceparent = value
+        elif _REQUEST_ID.fullmatch(value):
+            self.request_id = value.decode("ascii")
+
+    def note_ignored(self, names: Iterable[str]) -> None:
+        """Keep the names of parameters that the runner ignores, those fit for a header and a log.
+
+        Some are made up by the caller, who may have put anything into them.
+        """
+        fit = (name for name in names if _PARAMETER.fullmatch(name))
+        self.ignored = tuple(itertools.islice(fit, MOST_IGNORED))
 
     def upstream_headers(self) -> bytes:
         """The header lines that a runner gets of this request.
 
-        vLLM makes the id of its answer from `x-request-id` and needs it unique, which an id chosen
-        by a client may not be: so each attempt has a suffix of its own.
+        vLLM makes the id of its answer from `x-request-id` and needs it unique among the requests
+        it has, which an id chosen by a client may not be.
         """
-        line = f"x-request-id: {self.request_id}-{secrets.token_hex(3)}\r\n".encode("ascii")
+        line = f"x-request-id: {self.own_id}-{self.attempts}\r\n".encode("ascii")
         if self.traceparent is not None:
             line += b"traceparent: " + self.traceparent + b"\r\n"
         return line
+
+
+_MEANINGFUL = frozenset(
+    {
+        b"authorization",
+        b"x-api-key",
+        b"api-key",
+        b"content-length",
+        b"content-encoding",
+        b"traceparent",
+        b"x-request-id",
+    }
+)

@@ -1,4 +1,4 @@
-"""What a runner's failure means for the caller: the one table from `BackendError` to `GatewayError`."""
+"""What a runner's failure means for the caller: from `BackendError` to `GatewayError`, only here."""
 
 from __future__ import annotations
 

@@ -8,28 +8,31 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, cast
 
 from starlette.types import Receive, Scope, Send
 
 from backends.base import Operation
 from gateway.auth import Authenticator
 from gateway.errors import GatewayError, InvalidRequest, Unavailable
-from gateway.inference.body import ClientGone, read_body
+from gateway.inference.body import BodyLimits, BodyReader, ClientGone
 from gateway.inference.departure import Departure
 from gateway.inference.dispatch import Dispatcher
 from gateway.inference.envelope import read_call
-from gateway.inference.exchange import Exchange
+from gateway.inference.exchange import Exchange, RequestIds
 from gateway.inference.relay import BrokenReply, relay
 from gateway.inference.responder import Responder
 from gateway.routing.table import RouteTable
 from gateway.telemetry.access import Recorder
 from gateway.telemetry.metrics import Metrics
 
+if TYPE_CHECKING:
+    from gateway.telemetry.tracing import Tracer
+
 logger = logging.getLogger(__name__)
 
 ENDPOINTS: dict[str, Operation] = {
-    path: operation for operation in Operation for path in (operation.value, f"/v1{operation.value}")
+    prefix + operation.value: operation for operation in Operation for prefix in ("/v1", "")
 }
 """Path to operation; clients of llama.cpp leave the `/v1` out."""
 
@@ -37,18 +40,11 @@ CLIENT_GONE = 499
 """Status in the record of a request whose client left; nobody ever receives it."""
 
 
-@dataclass(frozen=True, slots=True)
-class BodyLimits:
-    """How large a request body may be, and how long it may take to arrive."""
-
-    bytes: int
-    time_s: float
-
-
 class InferenceHandler:
     """Serves one request per call. What it holds is shared by all requests and swapped whole.
 
-    `table` and `authenticator` are replaced by a reload; a request keeps what it began with.
+    `table`, `authenticator` and `limits` are replaced by a reload; a request keeps what it began
+    with.
     """
 
     def __init__(
@@ -59,93 +55,118 @@ class InferenceHandler:
         metrics: Metrics,
         limits: BodyLimits,
         clock: Callable[[], float],
+        tracer: Tracer | None = None,
     ) -> None:
         self.table = RouteTable()
         self.authenticator = Authenticator(None)
         self.limits = limits
         self.draining = False
         self.active = 0
-        self.idle = asyncio.Event()
-        self.idle.set()
+        self._idle: asyncio.Future[None] | None = None
+        self._bodies = BodyReader()
         self._dispatcher = dispatcher
         self._recorder = recorder
         self._metrics = metrics
         self._clock = clock
+        self._tracer = tracer
+        self._ids = RequestIds()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve a request whose path is in `ENDPOINTS`."""
-        exchange = Exchange(ENDPOINTS[scope["path"]], self._clock())
+        clock = self._clock
+        exchange = Exchange(ENDPOINTS[scope["path"]], clock(), self._ids.next())
         exchange.read_headers(scope["headers"])
         responder = Responder(send, exchange)
+        if self._tracer is not None:
+            self._tracer.begin(exchange)
         self.active += 1
-        self.idle.clear()
         try:
-            try:
-                await self._serve(scope["method"], exchange, receive, responder)
-            except GatewayError as error:
-                exchange.code = error.code
-                await responder.error(error)
-            except ClientGone:
-                exchange.status = CLIENT_GONE
-                exchange.code = exchange.code or "client_gone"
-            except BrokenReply:
-                # The length promised to the client is not reached: the server cuts the connection.
-                logger.debug("reply of request %s broke off", exchange.request_id)
-            except asyncio.CancelledError:
-                exchange.status = exchange.status or 503
-                exchange.code = "shutting_down"
-                raise
-            except Exception:
-                logger.exception("request %s failed inside the gateway", exchange.request_id)
-                exchange.code = "internal_error"
-                if not responder.started:
-                    await responder.error(_internal(exchange))
+            await self._serve(scope["method"], exchange, receive, responder)
+        except BaseException as failure:
+            answer = _failed(failure, exchange)
+            if answer is not None and not responder.started:
+                await responder.error(answer)
         finally:
             self.active -= 1
-            if not self.active:
-                self.idle.set()
-            self._recorder.record(exchange, ended=self._clock())
+            if self._idle is not None and not self.active and not self._idle.done():
+                self._idle.set_result(None)
+            self._recorder.record(exchange, ended=clock())
+            if self._tracer is not None:
+                self._tracer.end(exchange)
+
+    async def finish(self) -> None:
+        """Refuse new requests from now on, and wait until the last running one has ended."""
+        self.draining = True
+        if self.active:
+            self._idle = asyncio.get_running_loop().create_future()
+            await self._idle
 
     async def _serve(
         self, method: str, exchange: Exchange, receive: Receive, responder: Responder
     ) -> None:
         if method != "POST":
-            raise InvalidRequest(
-                f"Method {method} is not allowed here; use POST.",
-                status=405,
-                code="method_not_allowed",
-            )
+            raise _method_not_allowed(method)
         if self.draining:
             raise Unavailable(
                 "The gateway is shutting down.", code="shutting_down", retry_after_s=2.0
             )
         principal = self.authenticator.authenticate(exchange.authorization, exchange.api_key)
-        exchange.tenant = principal.tenant or None
+        if principal.tenant:
+            exchange.tenant = principal.tenant
         table = self.table
-        body = await read_body(
+        task = cast("asyncio.Task[Any]", asyncio.current_task())
+        body = await self._bodies.read(
             receive,
+            task=task,
             declared=exchange.content_length,
             encoding=exchange.content_encoding,
-            limit=self.limits.bytes,
-            time_s=self.limits.time_s,
+            limits=self.limits,
         )
         call = read_call(exchange.operation, body)
         exchange.stream = call.stream
         route = table.resolve(call.model)
         exchange.model = route.model
-        with Departure(receive):
+        with Departure(receive, task):
             run = await self._dispatcher.open(call, route, exchange)
             try:
-                gaps = self._metrics.gaps(route.model, run.runner.kind)
+                gaps = self._metrics.pair(route.model, run.runner.kind).token_gap
                 await relay(run, responder, exchange, clock=self._clock, gaps=gaps)
             finally:
                 run.close()
 
 
-def _internal(exchange: Exchange) -> GatewayError:
-    return GatewayError(
-        f"The gateway failed; its log says more under request id {exchange.request_id}.",
-        status=500,
-        type="server_error",
-        code="internal_error",
+def _failed(failure: BaseException, exchange: Exchange) -> GatewayError | None:
+    """Note why a request failed; what to tell the caller, None where nobody listens any more.
+
+    Raises the failure again where it is not ours to end.
+    """
+    if isinstance(failure, GatewayError):
+        exchange.code = failure.code
+        return failure
+    if isinstance(failure, ClientGone):
+        exchange.status = CLIENT_GONE
+        exchange.code = exchange.code or "client_gone"
+        return None
+    if isinstance(failure, BrokenReply):
+        # The length promised to the client is not reached, so the server cuts the connection.
+        return None
+    if isinstance(failure, Exception):
+        logger.error(
+            "request %s failed inside the gateway", exchange.request_id, exc_info=failure
+        )
+        exchange.code = "internal_error"
+        return GatewayError(
+            f"The gateway failed; its log says more under request id {exchange.request_id}.",
+            status=500,
+            type="server_error",
+            code="internal_error",
+        )
+    exchange.status = exchange.status or 503
+    exchange.code = "shutting_down"
+    raise failure
+
+
+def _method_not_allowed(method: str) -> InvalidRequest:
+    return InvalidRequest(
+        f"Method {method} is not allowed here; use POST.", status=405, code="method_not_allowed"
     )

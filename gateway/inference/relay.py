@@ -10,7 +10,7 @@ from gateway.inference.dispatch import Run
 from gateway.inference.exchange import Exchange
 from gateway.inference.failure import as_gateway_error
 from gateway.inference.responder import Responder
-from gateway.telemetry.gaps import Gaps
+from gateway.telemetry.buckets import Buckets
 
 BULK_BYTES = 1 << 20
 """A larger plain reply is passed on in pieces instead of being checked as a whole."""
@@ -22,7 +22,7 @@ async def relay(
     exchange: Exchange,
     *,
     clock: Callable[[], float],
-    gaps: Gaps,
+    gaps: Buckets,
 ) -> None:
     """Send the whole answer.
 
@@ -76,7 +76,7 @@ async def _relay_stream(
     exchange: Exchange,
     *,
     clock: Callable[[], float],
-    gaps: Gaps,
+    gaps: Buckets,
 ) -> None:
     reader = run.backend.stream(run.prepared)
     response = run.response

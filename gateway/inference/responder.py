@@ -1,4 +1,4 @@
-"""The caller's side of one exchange: sends each part of the response once, and knows what was sent."""
+"""The caller's side of one exchange: sends each part of the response once."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ class Responder:
     def _headers(self) -> list[tuple[bytes, bytes]]:
         exchange = self._exchange
         headers = [(b"x-request-id", exchange.request_id.encode("ascii"))]
-        if exchange.queue_s is not None and exchange.runner is not None:
+        if exchange.runner is not None:
             headers.append((b"x-sluicegate-queue-ms", b"%d" % (exchange.queue_s * 1000)))
             headers.append((b"x-sluicegate-runner", exchange.runner.encode("ascii")))
         if exchange.ignored:

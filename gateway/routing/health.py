@@ -1,8 +1,9 @@
 """From single looks at a runner to a state that can be relied on. Pure.
 
-A probe that fails once while the runner works on our requests proves little: a busy runner answers
-late. So one failed probe of a runner that was up makes it suspect, a second one makes it down. A
-refused connection is proof at once, and so is one good probe the other way.
+A probe that fails once proves little: a runner that is busy, loads or wakes answers late. So one
+failed probe of a runner that was up makes it suspect, a second one makes it down. Of a runner never
+seen, the first one does. A request that cannot connect is proof at once, and so is one good probe
+the other way.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ class Health:
     def __init__(self) -> None:
         self.state = RunnerState.LOADING
         self.detail = "not looked at yet"
-        self._failures = 0
+        self._failures = FAILURES_TO_DOWN - 1
 
     def observe(self, probe: Probe) -> None:
         """Take in a probe."""
@@ -28,8 +29,7 @@ class Health:
             self._failures = 0
         else:
             self._failures += 1
-            was_up = self.state in (RunnerState.READY, RunnerState.BUSY)
-            if was_up and self._failures < FAILURES_TO_DOWN:
+            if self._failures < FAILURES_TO_DOWN:
                 return
         self.state = probe.state
         self.detail = probe.detail

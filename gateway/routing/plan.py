@@ -1,4 +1,4 @@
-"""From the configuration, and from what runners said of themselves, to the table of routes. Pure."""
+"""From the configuration, and from what runners say of themselves, to the table of routes. Pure."""
 
 from __future__ import annotations
 

@@ -52,7 +52,9 @@ class Registry:
         reached or launched is simply down.
         """
         wanted = dict(settings.runners)
-        if settings.discovery.enabled is True or not (wanted or settings.discovery.enabled is False):
+        if settings.discovery.enabled is True or (
+            settings.discovery.enabled == "auto" and not wanted
+        ):
             wanted = {**await self._discover(settings), **wanted}
         for name in list(self._attendants):
             if wanted.get(name) != self._attendants[name].settings:
@@ -127,10 +129,12 @@ class Registry:
 
     async def _finish(self, attendant: Attendant) -> None:
         name = attendant.runner.name
-        while attendant.runner.in_flight or (
-            name not in self._attendants and self._admission.waiting(name)
-        ):
+        while self._needed(attendant.runner):  # noqa: ASYNC110  # rare, and nobody waits for it
             await asyncio.sleep(0.2)
         await attendant.stop()
         if name not in self._attendants:
             self._admission.forget(name)
+
+    def _needed(self, runner: Runner) -> bool:
+        gone = runner.name not in self._attendants
+        return bool(runner.in_flight or (gone and self._admission.waiting(runner.name)))

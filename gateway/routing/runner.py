@@ -35,6 +35,8 @@ class Runner:
         self._pinned = pinned if isinstance(pinned, int) else None
         self._on_slots = on_slots
         self._health = Health()
+        self.candidate = True
+        """Whether a request may be meant for it: now, or after a wait while it loads."""
 
     @property
     def state(self) -> RunnerState:
@@ -55,13 +57,6 @@ class Runner:
     def models(self) -> tuple[ModelCard, ...]:
         """What it said that it serves, as far as it was asked."""
         return (self.probe.models or ()) if self.probe is not None else ()
-
-    @property
-    def candidate(self) -> bool:
-        """Whether a request may be meant for it: now, or after a wait while it loads."""
-        if self.state is RunnerState.DOWN:
-            return False
-        return self.state is not RunnerState.ASLEEP or self._wakes
 
     @property
     def working_slots(self) -> int:
@@ -109,5 +104,9 @@ class Runner:
         return self.probe is None or self.probe.wakes
 
     def _publish(self) -> None:
+        state = self.state
+        self.candidate = state is not RunnerState.DOWN and (
+            state is not RunnerState.ASLEEP or self._wakes
+        )
         fit = self.candidate and self.state is not RunnerState.LOADING
         self._on_slots(self.name, self.working_slots if fit else 0)

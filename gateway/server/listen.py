@@ -5,17 +5,15 @@ from __future__ import annotations
 import errno
 import socket
 
+from gateway.errors import CannotStart
+
 NEXT_PORTS = 10
-
-
-class CannotListen(Exception):
-    """The address cannot be used; the message says what to do."""
 
 
 def bind(host: str, port: int, *, may_move: bool) -> socket.socket:
     """Return a bound socket. With `may_move`, a port in use makes it try the next few.
 
-    Raises `CannotListen`.
+    Raises `CannotStart`.
     """
     ports = range(port, port + NEXT_PORTS) if may_move and port else (port,)
     for candidate in ports:
@@ -23,11 +21,11 @@ def bind(host: str, port: int, *, may_move: bool) -> socket.socket:
             return _bind(host, candidate)
         except OSError as error:
             if error.errno != errno.EADDRINUSE:
-                raise CannotListen(
+                raise CannotStart(
                     f"Cannot listen on {host}:{candidate}: {error.strerror}. "
                     "Set server.host and server.port (SLUICEGATE_SERVER__PORT)."
                 ) from error
-    raise CannotListen(
+    raise CannotStart(
         f"Port {port} on {host} is in use. Choose another one: SLUICEGATE_SERVER__PORT={port + 1}"
     )
 

@@ -14,6 +14,7 @@ from gateway.settings.server import (
     MetricsSettings,
     QueueSettings,
     ServerSettings,
+    TracingSettings,
 )
 from gateway.settings.settings import Settings
 
@@ -39,6 +40,7 @@ __all__ = [
     "TargetSettings",
     "Timeouts",
     "TlsSettings",
+    "TracingSettings",
     "load",
     "load_from_process",
     "render_effective",

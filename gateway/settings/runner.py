@@ -165,7 +165,7 @@ class RunnerSettings(Section):
     )
     launch: LaunchSettings | None = Field(
         default=None,
-        description="Start it: llamacpp, llama-cpp-python, vllm or ollama. Default: it runs already.",
+        description="Start it: llamacpp, llama-cpp-python, vllm, ollama. Default: it runs already.",
     )
     slots: Slots = Field(
         default="auto",

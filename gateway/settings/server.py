@@ -8,6 +8,7 @@ from gateway.settings.field_types import (
     BindHost,
     CorsOrigin,
     Flag,
+    RunnerUrl,
     Seconds,
     Section,
     Whole,
@@ -127,4 +128,18 @@ class MetricsSettings(Section):
     enabled: Flag = Field(
         default=True,
         description="Serve GET /metrics, default true. It names models and runners.",
+    )
+
+
+class TracingSettings(Section):
+    """OpenTelemetry spans."""
+
+    endpoint: RunnerUrl | None = Field(
+        default=None,
+        description="OTLP/HTTP collector, such as http://127.0.0.1:4318; one span a request goes "
+        "there. Default: none, nothing is sent. Needs `pip install 'sluicegate[otlp]'`.",
+    )
+    ratio: Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)] = Field(
+        default=1.0,
+        description="Share of requests to trace, default 1. A caller's own trace is followed.",
     )

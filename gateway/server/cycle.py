@@ -1,0 +1,212 @@
+"""One request and its response on a client connection, as ASGI sees them.
+
+What makes it cheap: the response head waits for the first piece of the body and leaves with it in
+one write, and waiting for the client takes one future.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import http
+import logging
+from typing import TYPE_CHECKING
+
+from starlette.types import ASGIApp, Message, Scope
+
+if TYPE_CHECKING:
+    from gateway.server.connection import ClientConnection
+
+logger = logging.getLogger(__name__)
+
+_NO_BODY = (204, 304)
+
+
+def _status_line(status: int) -> bytes:
+    try:
+        phrase = http.HTTPStatus(status).phrase
+    except ValueError:
+        phrase = ""
+    return f"HTTP/1.1 {status} {phrase}\r\n".encode("ascii")
+
+
+STATUS_LINES = {status: _status_line(status) for status in range(200, 600)}
+
+
+class Cycle:
+    """Made when a request head is complete; ends with the response or with the connection.
+
+    `send` waits while the client reads too slowly, and does nothing once the client has left;
+    `receive` then yields `http.disconnect`.
+    """
+
+    __slots__ = (
+        "_body",
+        "_chunked",
+        "_connection",
+        "_head",
+        "_left_to_send",
+        "_more",
+        "_news",
+        "_scope",
+        "_waiter",
+        "complete",
+        "continue_expected",
+        "disconnected",
+        "keep_alive",
+    )
+
+    def __init__(
+        self,
+        connection: ClientConnection,
+        scope: Scope,
+        *,
+        keep_alive: bool,
+        continue_expected: bool,
+    ) -> None:
+        self._connection = connection
+        self._scope = scope
+        self.keep_alive = keep_alive
+        self.continue_expected = continue_expected
+        self.disconnected = False
+        self.complete = False
+        self._waiter: asyncio.Future[None] | None = None
+        self._news = False
+        self._body: list[bytes] = []
+        self._more = True
+        self._head: bytes | None = None
+        self._chunked = False
+        self._left_to_send: int | None = None
+
+    @property
+    def started(self) -> bool:
+        """Whether any byte of the response has left."""
+        return self._head == b""
+
+    async def run(self, app: ASGIApp) -> None:
+        """Serve the request. An application that fails, or ends too early, ends the connection
+        unless nothing was sent yet; then the client gets a plain 500."""
+        try:
+            await app(self._scope, self.receive, self.send)
+        except asyncio.CancelledError:
+            self._connection.abort()
+            raise
+        except Exception:
+            logger.exception("the application failed")
+            self._fail()
+        else:
+            if not self.complete and not self.disconnected:
+                self._fail()
+
+    def feed(self, data: bytes) -> int:
+        """A piece of the request body came; returns how many bytes wait to be read."""
+        if self.complete:
+            return 0
+        self._body.append(data)
+        self._notify()
+        return sum(map(len, self._body)) if len(self._body) > 1 else len(data)
+
+    def end_of_body(self) -> None:
+        """The request body is complete."""
+        self._more = False
+        self._notify()
+
+    def lost(self) -> None:
+        """The client has left."""
+        if not self.complete:
+            self.disconnected = True
+        self._notify()
+
+    async def receive(self) -> Message:
+        """See ASGI."""
+        if self.continue_expected:
+            self.continue_expected = False
+            self._connection.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        if not self._news and not self.disconnected and not self.complete:
+            self._connection.resume_reading()
+            self._waiter = self._connection.loop.create_future()
+            try:
+                await self._waiter
+            finally:
+                self._waiter = None
+        if self.disconnected or self.complete:
+            return {"type": "http.disconnect"}
+        self._news = False
+        body = self._body
+        data = body[0] if len(body) == 1 else b"".join(body)
+        self._body = []
+        return {"type": "http.request", "body": data, "more_body": self._more}
+
+    async def send(self, message: Message) -> None:
+        """See ASGI."""
+        connection = self._connection
+        if connection.writable is not None and not self.disconnected:
+            await connection.drain()
+        if self.disconnected:
+            return
+        if message["type"] == "http.response.body":
+            self._send_body(message.get("body", b""), message.get("more_body", False))
+        elif self._head is None:
+            self._begin(message["status"], message["headers"])
+        else:
+            raise RuntimeError(f"unexpected ASGI message {message['type']!r}")
+
+    def _begin(self, status: int, headers: list[tuple[bytes, bytes]]) -> None:
+        lines = [STATUS_LINES[status], self._connection.default_lines()]
+        chunked = True
+        for name, value in headers:
+            if name == b"content-length":
+                self._left_to_send = int(value)
+                chunked = False
+            elif name == b"connection" and value == b"close":
+                self.keep_alive = False
+                continue
+            if b"\n" in value or b"\r" in value:
+                raise RuntimeError(f"the value of response header {name!r} holds a line break")
+            lines += (name, b": ", value, b"\r\n")
+        if self._scope["method"] == "HEAD" or status in _NO_BODY:
+            chunked = False
+            self._left_to_send = None
+        if chunked:
+            lines.append(b"transfer-encoding: chunked\r\n")
+        lines.append(b"\r\n" if self.keep_alive else b"connection: close\r\n\r\n")
+        self._chunked = chunked
+        self._head = b"".join(lines)
+
+    def _send_body(self, body: bytes, more: bool) -> None:
+        head = self._head
+        if head is None or self.complete:
+            raise RuntimeError("body sent before the head or after the end")
+        self._head = b""
+        if self._chunked:
+            if more:
+                data = b"%s%x\r\n%s\r\n" % (head, len(body), body) if body else head
+            elif body:
+                data = b"%s%x\r\n%s\r\n0\r\n\r\n" % (head, len(body), body)
+            else:
+                data = head + b"0\r\n\r\n"
+        elif self._left_to_send is None:
+            data = head
+        else:
+            self._left_to_send -= len(body)
+            if self._left_to_send < 0 or (not more and self._left_to_send):
+                raise RuntimeError("the body does not have the length that its header says")
+            data = head + body if head else body
+        if data:
+            self._connection.write(data)
+        if not more:
+            self.complete = True
+            self._notify()
+            self._connection.response_complete(self)
+
+    def _fail(self) -> None:
+        if self.started or self.disconnected:
+            self._connection.abort()
+            return
+        self._head = None
+        self._connection.refuse_internally()
+
+    def _notify(self) -> None:
+        self._news = True
+        waiter = self._waiter
+        if waiter is not None and not waiter.done():
+            waiter.set_result(None)

@@ -1,0 +1,32 @@
+"""Keep the values of a label few and harmless where somebody else makes them up.
+
+Error codes come from runners, and names of ignored parameters from callers. Each new label value
+is a time series for as long as the process lives.
+"""
+
+from __future__ import annotations
+
+import re
+
+MOST = 100
+OTHER = "other"
+
+_HARMLESS = re.compile(r"[A-Za-z0-9_.:-]{1,64}")
+
+
+class BoundedNames:
+    """The first hundred harmless names as they are; every further one is `other`."""
+
+    __slots__ = ("_known",)
+
+    def __init__(self) -> None:
+        self._known: set[str] = set()
+
+    def label(self, name: str) -> str:
+        """The value to use for `name`."""
+        if name in self._known:
+            return name
+        if len(self._known) >= MOST or _HARMLESS.fullmatch(name) is None:
+            return OTHER
+        self._known.add(name)
+        return name
