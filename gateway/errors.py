@@ -6,6 +6,8 @@ and `code` are the words of the OpenAI error object.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 
 class GatewayError(Exception):
     """A request that ends without an answer, in the caller's terms.
@@ -66,6 +68,19 @@ class Unauthenticated(GatewayError):
             status=401,
             type="invalid_request_error",
             code="invalid_api_key",
+        )
+
+
+class MethodNotAllowed(InvalidRequest):
+    """The path exists, but not with this method; `allowed` are those it has."""
+
+    def __init__(self, method: str, path: str, allowed: Sequence[str]) -> None:
+        self.allowed = tuple(allowed)
+        right = " or ".join(self.allowed)
+        super().__init__(
+            f"Method {method} is not allowed for {path}; use {right}.",
+            status=405,
+            code="method_not_allowed",
         )
 
 

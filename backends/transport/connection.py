@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+from dataclasses import replace
 from math import inf
 from typing import cast
 
@@ -74,6 +75,11 @@ class Connection(asyncio.Protocol):
         """When the caller first asked for the piece of body that is due."""
         self._reading_paused = False
 
+    @property
+    def alive(self) -> bool:
+        """Whether it is connected."""
+        return self._transport is not None
+
     # One exchange, as the transport and the response drive it
 
     async def exchange(
@@ -104,7 +110,7 @@ class Connection(asyncio.Protocol):
         response = Response(self, parser.status, parser.headers, self.used)
         if not self.used:
             self.used = True
-            self._heed_keep_alive(response)
+            self.idle_limit_s = idle_limit_s(response.header(b"keep-alive"))
         return response
 
     def more(self) -> asyncio.Future[None]:
@@ -114,6 +120,10 @@ class Connection(asyncio.Protocol):
         if self._asked_at is None:
             self._asked_at = self._loop.time()
         return self._wait("idle", self._asked_at + self._timeouts.idle_s)
+
+    def limit_idle(self, idle_s: float) -> None:
+        """Change how long the runner may pause between two pieces of the body."""
+        self._timeouts = replace(self._timeouts, idle_s=idle_s)
 
     def take(self) -> bytes:
         """All body bytes that are here now. Raises what broke the connection if there are none."""
@@ -133,11 +143,10 @@ class Connection(asyncio.Protocol):
             and parser.keep_alive
             and self._sender is not None
             and not self._sender.busy
+            and not self._reading_paused
         ):
             if parser.parts:
                 parser.take()
-            if self._reading_paused:
-                self._resume_reading()
             self._pool.put(self, self._loop.time())
         else:
             self.abort()
@@ -154,7 +163,6 @@ class Connection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)
         self._sender = Sender(self._transport)
-        self._pool.opened(self)
 
     def data_received(self, data: bytes) -> None:
         parser = self.parser
@@ -173,7 +181,7 @@ class Connection(asyncio.Protocol):
             # It has made up its mind; nobody would read the rest of the request.
             parser.keep_alive &= not self._sender.busy
             self._sender.stop()
-        if parser.buffered > _READ_AHEAD and not self._reading_paused:
+        if parser.buffered > _READ_AHEAD and not (parser.complete or self._reading_paused):
             self._pause_reading()
         if parser.parts or parser.complete or (self._head_due and parser.head_complete):
             self._wake()
@@ -258,12 +266,6 @@ class Connection(asyncio.Protocol):
         if self._transport is not None and not self._transport.is_closing():
             self._transport.resume_reading()
 
-    def _heed_keep_alive(self, response: Response) -> None:
-        value = response.header(b"keep-alive")
-        match = _KEEP_ALIVE_S.search(value) if value is not None else None
-        if match is not None:
-            self.idle_limit_s = max(0.5, int(match[1]) - 1.0)
-
     def _lost(self, exc: Exception | None) -> ConnectionLost:
         if self._pool.closed:
             return ConnectionLost(f"the connection to {self.url} was cut: its transport was closed")
@@ -271,3 +273,12 @@ class Connection(asyncio.Protocol):
             return connection_lost(self.url, "without answering", exc)
         part = "answer" if self.parser.head_complete else "response head"
         return connection_lost(self.url, f"in the middle of its {part}", exc)
+
+
+def idle_limit_s(keep_alive: bytes | None) -> float:
+    """How long to keep a connection whose runner sent this Keep-Alive header.
+
+    A second less than the runner will, so that no request crosses with its close.
+    """
+    match = _KEEP_ALIVE_S.search(keep_alive) if keep_alive is not None else None
+    return max(0.5, int(match[1]) - 1.0) if match is not None else inf

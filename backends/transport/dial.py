@@ -6,6 +6,9 @@ import asyncio
 import ipaddress
 import socket
 import ssl
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
 
 from backends.errors import Phase
 from backends.transport.address import Address
@@ -40,34 +43,30 @@ class Dialer:
             async with asyncio.timeout_at(min(until, total_at)):
                 await self._connect(connection)
         except TimeoutError as exc:
-            connection.abort()
             raise too_slow(self._address.url, phase, timeouts) from exc
-        except (OSError, ssl.CertificateError) as exc:
-            connection.abort()
+        except (OSError, ValueError) as exc:
             raise connect_failed(self._address.url, exc) from exc
+
+    async def _connect(self, connection: Connection) -> None:
+        host, port = self._address.host, self._address.port
+        context = await self._tls_context() if self._address.tls else None
+        connect = partial(
+            asyncio.get_running_loop().create_connection,
+            lambda: connection,
+            ssl=context,
+            server_hostname=host if context is not None else None,
+        )
+        try:
+            if not self._is_name:
+                transport, _ = await connect(host, port)
+            else:
+                with _closed_on_failure(await first_to_connect(await resolve(host, port))) as sock:
+                    transport, _ = await connect(sock=sock)
         except BaseException:
             connection.abort()
             raise
-
-    async def _connect(self, connection: Connection) -> None:
-        loop = asyncio.get_running_loop()
-        host, port = self._address.host, self._address.port
-        context = await self._tls_context() if self._address.tls else None
-        server_name = host if context is not None else None
-        if not self._is_name:
-            transport, _ = await loop.create_connection(
-                lambda: connection, host, port, ssl=context, server_hostname=server_name
-            )
-        else:
-            sock = await first_to_connect(await resolve(host, port))
-            try:
-                transport, _ = await loop.create_connection(
-                    lambda: connection, sock=sock, ssl=context, server_hostname=server_name
-                )
-            except BaseException:
-                sock.close()
-                raise
-        _tune(transport.get_extra_info("socket"))
+        if connection.alive:
+            _tune(transport.get_extra_info("socket"))
 
     async def _tls_context(self) -> ssl.SSLContext:
         async with self._context_lock:
@@ -82,6 +81,15 @@ def _is_ip(host: str) -> bool:
     except ValueError:
         return False
     return True
+
+
+@contextmanager
+def _closed_on_failure(sock: socket.socket) -> Iterator[socket.socket]:
+    try:
+        yield sock
+    except BaseException:
+        sock.close()
+        raise
 
 
 def _tune(sock: socket.socket) -> None:

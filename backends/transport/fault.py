@@ -65,7 +65,5 @@ def _remedy(cause: Exception) -> str:
             )
         case ssl.SSLError():
             return "; does the runner speak TLS on that port, or should the url begin with http://?"
-        case FileNotFoundError() | PermissionError():
-            return "; check the files named under tls"
         case _:
             return ""

@@ -68,9 +68,14 @@ class Pool:
         if expires_at < self._sweep_at:
             self._arm(expires_at)
 
-    def opened(self, connection: Connection) -> None:
-        """It is connected."""
-        self._open.add(connection)
+    def adopt(self, connection: Connection) -> None:
+        """Count a new connection as one of ours until it says that it is `lost`.
+
+        Not before connecting has succeeded: cancelled at its last moment, uvloop closes the socket
+        without a word to the protocol.
+        """
+        if connection.alive:
+            self._open.add(connection)
 
     def withdraw(self, connection: Connection) -> None:
         """Give no further request to it."""

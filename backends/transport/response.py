@@ -57,12 +57,21 @@ class Response:
             await connection.more()
         return connection.take()
 
+    def limit_idle(self, idle_s: float) -> None:
+        """From now on the runner may pause for `idle_s` between two pieces of the body."""
+        self._held().limit_idle(idle_s)
+
     async def read(self, limit: int) -> bytes:
         """The whole body. Raises `ReplyInvalid` beyond `limit` bytes, else as `chunk`."""
-        data, ended = await self.read_up_to(limit)
+        connection = self._held()
+        if connection.parser.complete:
+            # Nearly every answer: here already, and not worth another coroutine.
+            data = connection.take()
+            ended = len(data) <= limit
+        else:
+            data, ended = await self.read_up_to(limit)
         if not ended:
-            url = self._held().url
-            raise ReplyInvalid(f"{url} answered with more than {limit} bytes")
+            raise ReplyInvalid(f"{connection.url} answered with more than {limit} bytes")
         return data
 
     async def read_up_to(self, limit: int) -> tuple[bytes, bool]:

@@ -16,12 +16,22 @@ class Tls:
     client_key_file: str | None = None
 
     def context(self) -> ssl.SSLContext:
-        """Read the files and build the context; blocks. Raises `OSError` (`ssl.SSLError`)."""
-        context = ssl.create_default_context(cafile=self.ca_file)
+        """Read the files and build the context; blocks. Raises `ValueError` naming a bad file."""
+        try:
+            context = ssl.create_default_context(cafile=self.ca_file)
+        except OSError as exc:
+            raise ValueError(f"tls.ca_file {self.ca_file!r} cannot be used: {exc}") from exc
         if not self.verify:
             context.check_hostname = False
             context.verify_mode = ssl.CERT_NONE
         if self.client_cert_file is not None:
-            context.load_cert_chain(self.client_cert_file, self.client_key_file)
+            try:
+                # Without the password, OpenSSL would ask for one on the terminal.
+                context.load_cert_chain(self.client_cert_file, self.client_key_file, password="")
+            except OSError as exc:
+                raise ValueError(
+                    f"tls.client_cert_file {self.client_cert_file!r} and tls.client_key_file "
+                    f"{self.client_key_file!r} cannot be used: {exc}"
+                ) from exc
         context.set_alpn_protocols(["http/1.1"])
         return context

@@ -107,6 +107,7 @@ class Transport:
             connection = Connection(self._pool, self.url)
             await self._dialer.dial(connection, timeouts, total_at)
             if not self._pool.closed:
+                self._pool.adopt(connection)
                 return connection
             connection.abort()
         raise ConnectFailed(f"cannot connect to {self.url}: its transport is closed")

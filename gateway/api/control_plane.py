@@ -7,17 +7,17 @@ import logging
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import Response
-from fastapi_swagger import patch_fastapi
 from starlette.exceptions import HTTPException
 
 from gateway import __version__
+from gateway.api.documentation import documentation_router
 from gateway.api.health import health_router
 from gateway.api.models import models_router
 from gateway.api.openapi import describe
 from gateway.api.operations import operations_router
 from gateway.api.view import GatewayView
 from gateway.api.wire import error_body, error_headers
-from gateway.errors import GatewayError, InvalidRequest
+from gateway.errors import GatewayError, InvalidRequest, MethodNotAllowed
 
 logger = logging.getLogger(__name__)
 
@@ -33,8 +33,8 @@ def control_plane(view: GatewayView, *, metrics: bool) -> FastAPI:
         swagger_ui_oauth2_redirect_url=None,
         redirect_slashes=False,
     )
-    patch_fastapi(app, docs_url="/docs")
     app.include_router(operations_router(view, metrics=metrics))
+    app.include_router(documentation_router(app.title))
     app.include_router(health_router(view))
     app.include_router(models_router(view))
     app.add_exception_handler(GatewayError, _gateway_error)
@@ -61,10 +61,9 @@ async def _http_exception(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     method, path = request.method, request.scope["path"][:200]
     if error.status_code == 405:
-        allowed = (error.headers or {}).get("Allow", "")
-        message = f"Method {method} is not allowed for {path}; allowed: {allowed}."
-        code = "method_not_allowed"
-    elif error.status_code == 404:
+        allowed = (error.headers or {}).get("Allow", "").split(", ")
+        return _respond(MethodNotAllowed(method, path, sorted(allowed)))
+    if error.status_code == 404:
         message = f"Unknown path {method} {path}. See /docs for the paths that exist."
         code = "unknown_path"
     else:

@@ -6,7 +6,7 @@ import math
 
 import msgspec
 
-from gateway.errors import GatewayError
+from gateway.errors import GatewayError, MethodNotAllowed
 
 
 def error_object(
@@ -37,6 +37,8 @@ def error_headers(error: GatewayError, body: bytes) -> list[tuple[bytes, bytes]]
         headers.append((b"x-should-retry", b"false"))
     if error.status == 401:
         headers.append((b"www-authenticate", b"Bearer"))
+    if isinstance(error, MethodNotAllowed):
+        headers.append((b"allow", ", ".join(error.allowed).encode("ascii")))
     if error.close:
         headers.append((b"connection", b"close"))
     return headers

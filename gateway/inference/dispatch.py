@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 from backends.base import Backend, Call, Prepared, RunnerState
 from backends.errors import BackendError, ConnectFailed, RequestUnsupported, RunnerRefused
-from backends.transport import Response
+from backends.transport import Response, Timeouts
 from gateway.admission import Admission, Lease
 from gateway.errors import GatewayError, InvalidRequest, Overloaded, Unavailable
 from gateway.inference.exchange import Exchange
@@ -27,7 +27,16 @@ MAX_ATTEMPTS = 8
 class Run:
     """A call that a runner has taken: its slot and its open response, given back by `close`."""
 
-    __slots__ = ("_closed", "_lease", "backend", "prepared", "response", "runner")
+    __slots__ = (
+        "_closed",
+        "_lease",
+        "backend",
+        "prepared",
+        "response",
+        "runner",
+        "sent",
+        "timeouts",
+    )
 
     def __init__(
         self,
@@ -36,11 +45,16 @@ class Run:
         prepared: Prepared,
         response: Response,
         lease: Lease | None,
+        timeouts: Timeouts,
+        sent: float,
     ) -> None:
         self.runner = runner
         self.backend = backend
         self.prepared = prepared
         self.response = response
+        self.timeouts = timeouts
+        self.sent = sent
+        """When the runner got the call, on the clock of the exchange."""
         self._lease = lease
         self._closed = False
 
@@ -99,14 +113,16 @@ class Dispatcher:
                 if prepared is None or runner is not runners[0]:
                     prepared = backend.prepare(call, target.model)
                 exchange.attempts += 1
+                timeouts = route.timeouts if call.stream else route.plain_timeouts
+                sent = self.clock()
                 response = await backend.open(
-                    prepared, extra=exchange.upstream_headers(), timeouts=route.timeouts
+                    prepared, extra=exchange.upstream_headers(), timeouts=timeouts
                 )
                 if response.status == 200:
                     handed_over = True
                     exchange.backend, exchange.runner = target.backend, runner.name
                     exchange.ignored = prepared.ignored
-                    return Run(runner, backend, prepared, response, lease)
+                    return Run(runner, backend, prepared, response, lease, timeouts, sent)
                 raise await _read_refusal(backend, response)
             except BackendError as error:
                 failure = as_gateway_error(runner.name, error)

@@ -14,7 +14,7 @@ from starlette.types import Receive, Scope, Send
 
 from backends.base import Operation
 from gateway.auth import Authenticator
-from gateway.errors import GatewayError, InvalidRequest, Unavailable
+from gateway.errors import GatewayError, MethodNotAllowed, Unavailable
 from gateway.inference.body import BodyLimits, BodyReader, ClientGone
 from gateway.inference.departure import Departure
 from gateway.inference.dispatch import Dispatcher
@@ -105,7 +105,7 @@ class InferenceHandler:
         self, method: str, exchange: Exchange, receive: Receive, responder: Responder
     ) -> None:
         if method != "POST":
-            raise _method_not_allowed(method)
+            raise MethodNotAllowed(method, exchange.operation.value, ("POST",))
         if self.draining:
             raise Unavailable(
                 "The gateway is shutting down.", code="shutting_down", retry_after_s=2.0
@@ -165,8 +165,3 @@ def _failed(failure: BaseException, exchange: Exchange) -> GatewayError | None:
     exchange.code = "shutting_down"
     raise failure
 
-
-def _method_not_allowed(method: str) -> InvalidRequest:
-    return InvalidRequest(
-        f"Method {method} is not allowed here; use POST.", status=405, code="method_not_allowed"
-    )

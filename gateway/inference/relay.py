@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from backends.base import StreamReader
 from backends.errors import BackendError
 from gateway.errors import GatewayError
 from gateway.inference.dispatch import Run
@@ -80,37 +81,67 @@ async def _relay_stream(
 ) -> None:
     reader = run.backend.stream(run.prepared)
     response = run.response
-    out = b""
-    data = b"-"
-    while not out and data:
-        data = await response.chunk()
-        out = reader.feed(data) if data else reader.finish()
-    await responder.begin(events=True)
     part = responder.part
+    data = b"-"
+    out = b""
+    # Nothing is sent before the first event is there: until then an error can have a status.
+    while data and not (out and reader.started):
+        # A runner may open the stream at once and then read the prompt for a minute.
+        response.limit_idle(max(0.001, run.sent + run.timeouts.first_byte_s - clock()))
+        try:
+            data = await response.chunk()
+            out = reader.feed(data) if data else reader.finish()
+        except BackendError as error:
+            if not responder.started:
+                raise
+            await _break_off(run, responder, exchange, reader, error)
+            return
+        if out and not responder.started:
+            await responder.begin(events=True)
+        if out and not reader.started and data:
+            await part(out)
+    response.limit_idle(run.timeouts.idle_s)
+    exchange.last_token = clock()
+    if reader.started:
+        exchange.first_token = exchange.last_token
     try:
         while data:
             if out:
-                if reader.started:
-                    now = clock()
-                    if exchange.last_token is None:
-                        exchange.first_token = now
-                    else:
-                        gaps.observe(now - exchange.last_token)
-                    exchange.last_token = now
                 await part(out)
             data = await response.chunk()
-            out = reader.feed(data) if data else reader.finish()
+            if data:
+                out = reader.feed(data)
+                now = clock()
+                gaps.observe(now - exchange.last_token)
+                exchange.last_token = now
+            else:
+                out = reader.finish()
     except BackendError as error:
-        failure = as_gateway_error(run.runner.name, error)
-        out = reader.abort(failure.message)
-        _note(exchange, failure)
+        await _break_off(run, responder, exchange, reader, error)
+        return
     finally:
         exchange.usage = reader.usage
         exchange.chunks = reader.chunks
-    if reader.failed is not None and exchange.code is None:
+    if reader.failed is not None:
         exchange.code = "stream_failed"
+    # The runner is done with it: its slot need not wait for a slow reader.
     run.close()
     await responder.end(out)
+
+
+async def _break_off(
+    run: Run,
+    responder: Responder,
+    exchange: Exchange,
+    reader: StreamReader,
+    error: BackendError,
+) -> None:
+    """End a stream that has begun with an error event: nothing else can say so any more."""
+    failure = as_gateway_error(run.runner.name, error)
+    exchange.code = failure.code
+    exchange.usage = reader.usage
+    run.close()
+    await responder.end(reader.abort(failure.message))
 
 
 def _note(exchange: Exchange, failure: GatewayError) -> None:

@@ -46,6 +46,7 @@ class Attendant:
         self._on_look = on_look
         self._launched: LaunchedRunner | None = None
         self._wake = asyncio.Event()
+        self._turn: asyncio.Timeout | None = None
         self.looked = asyncio.Event()
         """Set once the runner was looked at, or could not be launched."""
         self._task: asyncio.Task[None] | None = None
@@ -72,6 +73,13 @@ class Attendant:
     def look_now(self) -> None:
         """Do not wait for the next turn."""
         self._wake.set()
+
+    def look_soon(self) -> None:
+        """A request found it unfit: wait for the next turn no longer than for one that is down."""
+        turn = self._turn
+        if turn is not None and not turn.expired():
+            soon = asyncio.get_running_loop().time() + _DOWN_S
+            turn.reschedule(min(soon, turn.when() or soon))
 
     async def _attend(self) -> None:
         try:
@@ -153,7 +161,9 @@ class Attendant:
             pause_s = self.settings.probe_s
         self._wake.clear()
         try:
-            async with asyncio.timeout(pause_s):
+            async with asyncio.timeout(pause_s) as self._turn:
                 await self._wake.wait()
         except TimeoutError:
             return
+        finally:
+            self._turn = None

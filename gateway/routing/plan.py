@@ -120,6 +120,9 @@ def _route(
         timeouts=Timeouts(
             first_byte_s=budget.first_token_s, idle_s=budget.idle_s, total_s=budget.total_s
         ),
+        plain_timeouts=Timeouts(
+            first_byte_s=budget.total_s, idle_s=budget.total_s, total_s=budget.total_s
+        ),
         aliases=aliases,
         strict=strict,
         description=description,

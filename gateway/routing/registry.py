@@ -96,7 +96,7 @@ class Registry:
             name,
             settings.backend,
             pinned=settings.slots,
-            on_slots=self._admission.set_slots,
+            on_slots=self._set_slots,
         )
         attendant = Attendant(
             runner,
@@ -107,6 +107,12 @@ class Registry:
         )
         attendant.start()
         return attendant
+
+    def _set_slots(self, name: str, slots: int) -> None:
+        self._admission.set_slots(name, slots)
+        attendant = self._attendants.get(name)
+        if attendant is not None and not slots:
+            attendant.look_soon()
 
     def _looked(self, runner: Runner) -> None:
         attendant = self._attendants.get(runner.name)

@@ -35,6 +35,9 @@ class Route:
     queue: Ticket
     """The ticket of a request that has just come, with every runner of the first target."""
     timeouts: Timeouts
+    """Of a stream: `first_byte_s` is the budget up to the first token, `idle_s` holds after it."""
+    plain_timeouts: Timeouts
+    """Of a plain reply, which begins only when it is complete: nothing but the total."""
     aliases: tuple[str, ...] = ()
     strict: bool = False
     description: str | None = None

@@ -25,6 +25,10 @@ from gateway.server.limits import MAX_HEAD_BYTES, READ_AHEAD_BYTES, ConnectionLi
 Headers = list[tuple[bytes, bytes]]
 
 
+class _HeadTooLarge(Exception):
+    """Raised through the parser, which wraps it."""
+
+
 class ClientConnection(asyncio.Protocol):
     """Serves the requests of one client, one after the other.
 
@@ -108,13 +112,12 @@ class ClientConnection(asyncio.Protocol):
         except httptools.HttpParserUpgrade:
             # The request is served as if it had asked for nothing; what follows it is dropped.
             self._parser = httptools.HttpRequestParser(self)
-        except (httptools.HttpParserError, UnicodeDecodeError):
-            self._refuse(
-                InvalidRequest("This is not a valid HTTP/1.1 request.", code="invalid_http")
-            )
-        if self._in_head:
+        except httptools.HttpParserError as error:
+            large = isinstance(error.__context__, _HeadTooLarge)
+            self._reject(_head_too_large() if large else _not_http())
+        if self._in_head and self._parser is not None:
             if self._head_bytes > MAX_HEAD_BYTES:
-                self._refuse(_head_too_large())
+                self._reject(_head_too_large())
             elif self._head_bytes == len(data):
                 self._watch(self.limits.head_s)
 
@@ -211,6 +214,8 @@ class ClientConnection(asyncio.Protocol):
 
     def on_headers_complete(self) -> None:
         """The head is complete: the request can be served while its body still comes."""
+        if self._head_bytes > MAX_HEAD_BYTES and self._size_of_head() > MAX_HEAD_BYTES:
+            raise _HeadTooLarge
         self._in_head = False
         self._head_bytes = 0
         parser = self._parser
@@ -248,6 +253,22 @@ class ClientConnection(asyncio.Protocol):
         incoming, self._incoming = self._incoming, None
         if incoming is not None:
             incoming.end_of_body()
+
+    def _size_of_head(self) -> int:
+        return len(self._url) + sum(len(name) + len(value) for name, value in self._headers)
+
+    def _reject(self, error: GatewayError) -> None:
+        """What came cannot be a request; an answer that is on its way is not disturbed by it."""
+        if self._cycle is None:
+            self._refuse(error)
+            return
+        self._parser = None
+        self._cycle.keep_alive = False
+        for cycle in self._pipeline:
+            cycle.lost()
+        self._pipeline.clear()
+        if self._incoming is not None:
+            self._transport.abort()  # the request that is being answered broke off itself
 
     def _begin(self, cycle: Cycle) -> None:
         self._cycle = cycle
@@ -304,6 +325,10 @@ def _too_many(limit: int) -> Unavailable:
         code="too_many_connections",
         retry_after_s=1.0,
     )
+
+
+def _not_http() -> InvalidRequest:
+    return InvalidRequest("This is not a valid HTTP/1.1 request.", code="invalid_http")
 
 
 def _head_too_large() -> InvalidRequest:

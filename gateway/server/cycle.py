@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 _NO_BODY = (204, 304)
+_UNTIL_CLOSE = 1 << 62
+"""Stands for a length that nobody knows."""
+_ENDLESS = 1 << 61
 
 
 def _status_line(status: int) -> bytes:
@@ -166,6 +169,11 @@ class Cycle:
         if self._scope["method"] == "HEAD" or status in _NO_BODY:
             chunked = False
             self._left_to_send = None
+        elif chunked and self._scope["http_version"] != "1.1":
+            # HTTP/1.0 knows no chunks: the end of the connection is the end of the body.
+            chunked = False
+            self._left_to_send = _UNTIL_CLOSE
+            self.keep_alive = False
         if chunked:
             lines.append(b"transfer-encoding: chunked\r\n")
         lines.append(b"\r\n" if self.keep_alive else b"connection: close\r\n\r\n")
@@ -188,7 +196,7 @@ class Cycle:
             data = head
         else:
             self._left_to_send -= len(body)
-            if self._left_to_send < 0 or (not more and self._left_to_send):
+            if self._left_to_send < 0 or (0 < self._left_to_send < _ENDLESS and not more):
                 raise RuntimeError("the body does not have the length that its header says")
             data = head + body if head else body
         if data:

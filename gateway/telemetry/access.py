@@ -9,6 +9,7 @@ from typing import Literal
 import msgspec
 
 from gateway.inference.exchange import Exchange
+from gateway.telemetry.bounded_names import harmless
 from gateway.telemetry.metrics import Metrics
 from gateway.telemetry.sink import Sink
 
@@ -87,7 +88,7 @@ def _json_line(exchange: Exchange, ended: float) -> bytes:
         exchange.request_id,
         exchange.operation,
         exchange.status,
-        exchange.code,
+        None if exchange.code is None else harmless(exchange.code),
         exchange.model,
         exchange.backend,
         exchange.runner,
@@ -124,5 +125,5 @@ def _text_line(exchange: Exchange, ended: float) -> bytes:
     if exchange.usage is not None:
         parts.append(f"{exchange.usage.prompt_tokens}+{exchange.usage.completion_tokens} tokens")
     if exchange.code is not None:
-        parts.append(exchange.code)
+        parts.append(harmless(exchange.code))
     return ("  ".join(parts) + "\n").encode()

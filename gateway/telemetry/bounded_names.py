@@ -14,19 +14,25 @@ OTHER = "other"
 _HARMLESS = re.compile(r"[A-Za-z0-9_.:-]{1,64}")
 
 
+def harmless(name: str) -> str:
+    """`name`, or `other` if it is long or could be anything but a name."""
+    return name if _HARMLESS.fullmatch(name) else OTHER
+
+
 class BoundedNames:
     """The first hundred harmless names as they are; every further one is `other`."""
 
     __slots__ = ("_known",)
 
     def __init__(self) -> None:
-        self._known: set[str] = set()
+        self._known = {OTHER}
 
     def label(self, name: str) -> str:
         """The value to use for `name`."""
         if name in self._known:
             return name
-        if len(self._known) >= MOST or _HARMLESS.fullmatch(name) is None:
+        if len(self._known) > MOST:
             return OTHER
+        name = harmless(name)
         self._known.add(name)
         return name
