@@ -61,12 +61,12 @@ def read_corpus() -> Corpus:
 
 
 def conversations(corpus: Corpus, seed: int) -> Iterator[Conversation]:
-    """Endless conversations, the same ones for the same seed; one in seven is long."""
+    """Endless conversations, the same ones for the same seed; one in five has several turns."""
     chance = random.Random(seed)
     while True:
         turns = 1
-        if chance.random() < 0.3:
-            turns = chance.choice((2, 2, 2, 3, 3, 4, 12))
+        if chance.random() < 0.2:
+            turns = chance.choice((2, 2, 2, 3, 4, 8))
         messages = [message for _ in range(turns) for message in _turn(corpus, chance)]
         if chance.random() < 0.5:
             role = "system" if chance.random() < 0.9 else "developer"
@@ -109,7 +109,9 @@ def _salad(corpus: Corpus, chance: random.Random, length: int) -> list[str]:
     joints = ("the", "a", "and", "is", "of", "in", "to", "you", "that", "with", "not", "for", ".")
     kinds = ("thing", "verb", "quality", "place", "name", "number")
     return [
-        chance.choice(joints) if chance.random() < 0.5 else _word(chance.choice(kinds), corpus.words, chance)
+        chance.choice(joints)
+        if chance.random() < 0.5
+        else _word(chance.choice(kinds), corpus.words, chance)
         for _ in range(length)
     ]
 
@@ -128,7 +130,7 @@ def _spoken(question: str, corpus: Corpus, chance: random.Random) -> str:
     elif draw < 0.80:
         question = question.title()
     question += chance.choice(("", "", "", "?", "?", "?", "?", "??", ".", "!", " ?", "...", "?\n"))
-    for _ in range(chance.choice((0, 0, 0, 1, 2))):
+    for _ in range(chance.choice((0, 0, 0, 0, 0, 1, 1, 2))):
         question = _mistyped(question, chance)
     return question or "?"
 

@@ -73,27 +73,20 @@ def rotate(x: Tensor, cosine: Tensor, sine: Tensor) -> Tensor:
     return turned.flatten(-2)
 
 
-def logits(
-    weights: Weights,
-    shape: Shape,
-    tokens: Tensor,
-    turn: tuple[Tensor, Tensor],
-    dropout: float = 0.0,
+def hidden_states(
+    weights: Weights, shape: Shape, tokens: Tensor, turn: tuple[Tensor, Tensor]
 ) -> Tensor:
-    """Scores of the next token at every place of `tokens`, `(batch, length, vocabulary)`."""
+    """What the network holds at every place of `tokens`, `(batch, length, width)`, normalised."""
     batch, length = tokens.shape
     cosine, sine = turn[0][:length], turn[1][:length]
 
     def norm(x: Tensor, name: str) -> Tensor:
         return functional.rms_norm(x, (shape.width,), weights[name], shape.epsilon)
 
-    def drop(x: Tensor) -> Tensor:
-        return functional.dropout(x, dropout) if dropout else x
-
     def heads(x: Tensor) -> Tensor:
         return x.view(batch, length, shape.heads, shape.head_width).transpose(1, 2)
 
-    x = drop(functional.embedding(tokens, weights["token_embd.weight"]))
+    x = functional.embedding(tokens, weights["token_embd.weight"])
     for layer in range(shape.layers):
         block = f"blk.{layer}"
         h = norm(x, f"{block}.attn_norm.weight")
@@ -102,9 +95,14 @@ def logits(
             rotate(q, cosine, sine), rotate(k, cosine, sine), v, is_causal=True
         )
         mixed = mixed.transpose(1, 2).reshape(batch, length, shape.width)
-        x = x + drop(mixed @ weights[f"{block}.attn_output.weight"].T)
+        x = x + mixed @ weights[f"{block}.attn_output.weight"].T
         h = norm(x, f"{block}.ffn_norm.weight")
         gate = functional.silu(h @ weights[f"{block}.ffn_gate.weight"].T)
         h = gate * (h @ weights[f"{block}.ffn_up.weight"].T)
-        x = x + drop(h @ weights[f"{block}.ffn_down.weight"].T)
-    return norm(x, "output_norm.weight") @ weights["token_embd.weight"].T
+        x = x + h @ weights[f"{block}.ffn_down.weight"].T
+    return norm(x, "output_norm.weight")
+
+
+def logits(weights: Weights, states: Tensor) -> Tensor:
+    """Scores of the next token from hidden states; the output is tied to the embedding."""
+    return states @ weights["token_embd.weight"].T

@@ -20,39 +20,37 @@ from torch.nn import functional
 
 from backends.builtin import model_path
 from backends.builtin.corpus import Corpus, conversations, read_corpus
-from backends.builtin.network import Shape, Weights, logits, new_weights, rotation
-from backends.builtin.vocabulary import Vocabulary, encode_lesson, train_vocabulary
+from backends.builtin.lesson import Lesson, Teacher
+from backends.builtin.network import Shape, Weights, hidden_states, logits, new_weights, rotation
+from backends.builtin.vocabulary import train_vocabulary
 from backends.builtin.write_gguf import write_gguf
 
 SEED = 20
-VOCABULARY = 1024
-TOKENS_PER_STEP = 3072
-POOL = 256
-DROPOUT = 0.05
-IGNORED = -100
+VOCABULARY = 1280
+TOKENS_PER_STEP = 6144
+POOL = 1024
 
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Token ids and, for every place, the id to be predicted there (or `IGNORED`)."""
+    """Token ids; the ids to be predicted at their places; the weight of each prediction."""
 
     tokens: Tensor
     targets: Tensor
+    weights: Tensor
 
 
-def batches(corpus: Corpus, vocabulary: Vocabulary, context: int) -> Iterator[Batch]:
+def batches(corpus: Corpus, teacher: Teacher, context: int) -> Iterator[Batch]:
     """Endless batches of about `TOKENS_PER_STEP` tokens, lessons of like length together."""
     chance = random.Random(SEED)
     stream = conversations(corpus, SEED)
     while True:
-        pool = [
-            encode_lesson(vocabulary, lesson, chance) for lesson in itertools.islice(stream, POOL)
-        ]
-        pool = sorted((p for p in pool if len(p[0]) <= context), key=lambda p: len(p[0]))
-        rows: list[tuple[list[int], list[bool]]] = []
+        pool = [teacher.lesson(lesson) for lesson in itertools.islice(stream, POOL)]
+        pool = sorted((x for x in pool if len(x.ids) <= context), key=lambda x: len(x.ids))
+        rows: list[Lesson] = []
         ready: list[Batch] = []
         for lesson in pool:
-            if rows and (len(rows) + 1) * len(lesson[0]) > TOKENS_PER_STEP:
+            if rows and (len(rows) + 1) * len(lesson.ids) > TOKENS_PER_STEP:
                 ready.append(_batch(rows))
                 rows = []
             rows.append(lesson)
@@ -61,15 +59,14 @@ def batches(corpus: Corpus, vocabulary: Vocabulary, context: int) -> Iterator[Ba
         yield from ready
 
 
-def _batch(rows: list[tuple[list[int], list[bool]]]) -> Batch:
-    length = max(len(ids) for ids, _ in rows)
+def _batch(rows: list[Lesson]) -> Batch:
+    length = max(len(row.ids) for row in rows)
     tokens = torch.zeros(len(rows), length, dtype=torch.long)
-    targets = torch.full((len(rows), length), IGNORED)
-    for row, (ids, learn) in enumerate(rows):
-        tokens[row, : len(ids)] = torch.tensor(ids)
-        wanted = [i if yes else IGNORED for i, yes in zip(ids[1:], learn[1:], strict=True)]
-        targets[row, : len(wanted)] = torch.tensor(wanted)
-    return Batch(tokens, targets)
+    weights = torch.zeros(len(rows), length)
+    for index, row in enumerate(rows):
+        tokens[index, : len(row.ids)] = torch.tensor(row.ids)
+        weights[index, : len(row.ids)] = torch.tensor(row.weights)
+    return Batch(tokens[:, :-1], tokens[:, 1:], weights[:, 1:])
 
 
 def train(shape: Shape, stream: Iterator[Batch], steps: int) -> Weights:
@@ -79,7 +76,7 @@ def train(shape: Shape, stream: Iterator[Batch], steps: int) -> Weights:
     matrices = [w for name, w in weights.items() if name.startswith("blk.") and w.ndim == 2]
     others = [w for name, w in weights.items() if not (name.startswith("blk.") and w.ndim == 2)]
     optimizers = [
-        torch.optim.Muon(matrices, lr=0.01, weight_decay=0.05),
+        torch.optim.Muon(matrices, lr=0.02, weight_decay=0.05),
         torch.optim.AdamW(others, lr=0.004, weight_decay=0.0, betas=(0.9, 0.98)),
     ]
     rates = [group["lr"] for optimizer in optimizers for group in optimizer.param_groups]
@@ -88,10 +85,12 @@ def train(shape: Shape, stream: Iterator[Batch], steps: int) -> Weights:
         pace = min(1.0, (step + 1) / 50, 2.5 * (1 - step / steps))
         for optimizer, rate in zip(optimizers, rates, strict=True):
             optimizer.param_groups[0]["lr"] = rate * pace
-        scores = logits(weights, shape, batch.tokens, turn, DROPOUT)
-        loss = functional.cross_entropy(
-            scores.flatten(0, 1), batch.targets.flatten(), ignore_index=IGNORED
+        learnt = batch.weights > 0
+        states = hidden_states(weights, shape, batch.tokens, turn)[learnt]
+        losses = functional.cross_entropy(
+            logits(weights, states), batch.targets[learnt], reduction="none"
         )
+        loss = losses @ batch.weights[learnt] / batch.weights.sum()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(others, 1.0)
         for optimizer in optimizers:
@@ -99,7 +98,9 @@ def train(shape: Shape, stream: Iterator[Batch], steps: int) -> Weights:
             optimizer.zero_grad()
         mean = loss.item() if step == 0 else 0.98 * mean + 0.02 * loss.item()
         if step % 50 == 0 or step == steps - 1:
-            print(f"step {step} loss {mean:.4f} after {time.monotonic() - started:.0f} s", flush=True)
+            print(
+                f"step {step} loss {mean:.4f} after {time.monotonic() - started:.0f} s", flush=True
+            )
     return weights
 
 
@@ -107,16 +108,17 @@ def main() -> None:
     """Train and write the GGUF."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path, default=model_path(), help="the GGUF to write")
-    parser.add_argument("--steps", type=int, default=1200, help="steps of training")
+    parser.add_argument("--steps", type=int, default=800, help="steps of training")
     options = parser.parse_args()
     torch.set_num_threads(2)
     corpus = read_corpus()
+    answers = [topic.answer for topic in corpus.topics]
     sample = itertools.islice(conversations(corpus, SEED + 1), 20_000)
-    vocabulary = train_vocabulary(
-        (message.text for lesson in sample for message in lesson), VOCABULARY
-    )
+    questions = (lesson[-2].text for lesson in sample)
+    vocabulary = train_vocabulary(itertools.chain(questions, answers * 50), VOCABULARY)
     shape = Shape(VOCABULARY)
-    weights = train(shape, batches(corpus, vocabulary, shape.context), options.steps)
+    teacher = Teacher(vocabulary, answers, SEED)
+    weights = train(shape, batches(corpus, teacher, shape.context), options.steps)
     write_gguf(options.out, shape, vocabulary, weights)
 
 

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-import random
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from tokenizers import Tokenizer
@@ -12,8 +11,6 @@ from tokenizers.decoders import ByteLevel as ByteLevelDecoder
 from tokenizers.models import BPE
 from tokenizers.pre_tokenizers import ByteLevel
 from tokenizers.trainers import BpeTrainer
-
-from backends.builtin.corpus import Conversation
 
 START, END = "<|im_start|>", "<|im_end|>"
 
@@ -63,33 +60,3 @@ def train_vocabulary(texts: Iterable[str], size: int) -> Vocabulary:
     )
     tokenizer.train_from_iterator(texts, trainer)
     return Vocabulary(tokenizer)
-
-
-def encode_lesson(
-    vocabulary: Vocabulary, conversation: Conversation, chance: random.Random
-) -> tuple[list[int], list[bool]]:
-    """Ids of a conversation, and which of them are to be learnt: answers and their end.
-
-    Questions are now and then cut in two before they are encoded. That gives words other ids
-    than usual, and so the model learns to read words it has never seen from their pieces.
-    """
-    ids: list[int] = []
-    learn: list[bool] = []
-
-    def put(pieces: Sequence[str], wanted: bool) -> None:
-        for piece in pieces:
-            new = vocabulary.encode(piece)
-            ids.extend(new)
-            learn.extend([wanted] * len(new))
-
-    for message in conversation:
-        if message.role == "assistant":
-            put([f"{START}assistant\n"], False)
-            put([message.text + END], True)
-            put(["\n"], False)
-            continue
-        text = f"{START}{message.role}\n{message.text}{END}\n"
-        cuts = sorted(chance.randrange(len(START), len(text)) for _ in range(chance.choice((0, 0, 1, 3))))
-        bounds = [0, *cuts, len(text)]
-        put([text[a:b] for a, b in zip(bounds, bounds[1:], strict=False)], False)
-    return ids, learn

@@ -11,6 +11,7 @@ from starlette.exceptions import HTTPException
 
 from gateway import __version__
 from gateway.api.documentation import documentation_router
+from gateway.api.head import HeadLikeGet
 from gateway.api.health import health_router
 from gateway.api.models import models_router
 from gateway.api.openapi import describe
@@ -37,6 +38,7 @@ def control_plane(view: GatewayView, *, metrics: bool) -> FastAPI:
     app.include_router(documentation_router(app.title))
     app.include_router(health_router(view))
     app.include_router(models_router(view))
+    app.add_middleware(HeadLikeGet)
     app.add_exception_handler(GatewayError, _gateway_error)
     app.add_exception_handler(HTTPException, _http_exception)
     app.add_exception_handler(RequestValidationError, _validation_error)
@@ -61,7 +63,9 @@ async def _http_exception(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     method, path = request.method, request.scope["path"][:200]
     if error.status_code == 405:
-        allowed = (error.headers or {}).get("Allow", "").split(", ")
+        allowed = set((error.headers or {}).get("Allow", "").split(", "))
+        if "GET" in allowed:
+            allowed.add("HEAD")
         return _respond(MethodNotAllowed(method, path, sorted(allowed)))
     if error.status_code == 404:
         message = f"Unknown path {method} {path}. See /docs for the paths that exist."

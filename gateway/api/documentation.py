@@ -26,7 +26,7 @@ def documentation_router(title: str) -> APIRouter:
     """
     router = APIRouter(include_in_schema=False)
 
-    @router.api_route("/docs", methods=["GET", "HEAD"])
+    @router.get("/docs")
     async def docs() -> HTMLResponse:
         bundle, style, icon = _ASSETS
         return get_swagger_ui_html(

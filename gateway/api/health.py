@@ -17,17 +17,17 @@ def health_router(view: GatewayView) -> APIRouter:
     """The routes under `/health`. They say nothing of models, keys or addresses."""
     router = APIRouter(tags=["health"])
 
-    @router.api_route("/health", methods=["GET", "HEAD"], operation_id="health")
+    @router.get("/health", operation_id="health")
     async def health() -> dict[str, Any]:
         """200 while the process serves; `status` says how well."""
         return {"status": _status(view), "runners": _counts(view)}
 
-    @router.api_route("/health/live", methods=["GET", "HEAD"], operation_id="live")
+    @router.get("/health/live", operation_id="live")
     async def live() -> dict[str, str]:
         """200 while the process serves."""
         return {"status": "ok"}
 
-    @router.api_route("/health/ready", methods=["GET", "HEAD"], operation_id="ready")
+    @router.get("/health/ready", operation_id="ready")
     async def ready() -> JSONResponse:
         """200 when a request could be answered now; 503 while draining or without any runner."""
         status = _status(view)

@@ -16,6 +16,9 @@ _ENVELOPES: dict[Operation, tuple[type[msgspec.Struct], str]] = {
     Operation.COMPLETIONS: (CompletionEnvelope, "Complete a prompt; streams with `stream: true`."),
     Operation.EMBEDDINGS: (EmbeddingsEnvelope, "Embed texts."),
 }
+_TAGS = ("inference", "models", "health", "operations")
+"""In the order of the page."""
+
 _ERRORS = {
     "400": "The request is wrong; the message says what would be right.",
     "401": "No key, or not one that is known.",
@@ -34,6 +37,9 @@ def describe(app: FastAPI) -> None:
 
     def openapi() -> dict[str, Any]:
         document = generate()
+        document["tags"] = [{"name": tag} for tag in _TAGS]
+        for path in document["paths"].values():
+            path.pop("head", None)  # it is what GET is, and would only double the page
         types = [envelope for envelope, _ in _ENVELOPES.values()]
         schemas, components = msgspec.json.schema_components(
             types, ref_template="#/components/schemas/{name}"

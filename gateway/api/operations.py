@@ -23,7 +23,7 @@ def operations_router(view: GatewayView, *, metrics: bool) -> APIRouter:
     """The routes; `/metrics` only where it is switched on."""
     router = APIRouter(tags=["operations"])
 
-    @router.api_route("/", methods=["GET", "HEAD"], operation_id="root")
+    @router.get("/", operation_id="root")
     async def root(request: Request) -> Response:
         """What this is and where to go on."""
         base_url = f"{request.url.scheme}://{request.url.netloc}/v1"

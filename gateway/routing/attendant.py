@@ -147,7 +147,8 @@ class Attendant:
             probe = Probe(RunnerState.DOWN, f"probing failed: {error}")
         self.runner.observe(probe)
         if self.runner.state is not before:
-            logger.info("runner '%s' is %s. %s", self.runner.name, self.runner.state, probe.detail)
+            said = f": {probe.detail}" if probe.detail else ""
+            logger.info("runner '%s' is %s%s", self.runner.name, self.runner.state, said)
         self.looked.set()
         self._on_look(self.runner)
 
