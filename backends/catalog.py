@@ -36,6 +36,6 @@ def connect(
     """The adapter of `kind` for the runner called `name` behind `transport`, which it then owns.
 
     `api_key` goes out as a bearer token, `headers` with every request. Raises `ValueError` for a
-    header that cannot be sent.
+    header that cannot be sent, and for a url that ends in /v1 unless the kind is `openai`.
     """
     return KINDS[kind](transport, name=name, api_key=api_key, headers=headers)

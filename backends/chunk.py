@@ -26,14 +26,6 @@ class Delta(msgspec.Struct, gc=False):
     tool_calls: Any = None
     function_call: Any = None
 
-    @property
-    def thinks(self) -> bool:
-        """Whether it brings thinking text."""
-        return any(
-            value is not UNSET and bytes(value) not in _NO_TEXT
-            for value in (self.reasoning, self.reasoning_content)
-        )
-
 
 class ChunkChoice(msgspec.Struct, gc=False):
     """One choice of a chunk: `delta` in chat, `text` in text completion."""
@@ -43,6 +35,17 @@ class ChunkChoice(msgspec.Struct, gc=False):
     text: Any = None
     finish_reason: Any = None
 
+    @property
+    def brings(self) -> bool:
+        """Whether it brings anything that the model generated."""
+        delta = self.delta
+        if delta is None:
+            return bool(self.text)
+        thinking = (delta.reasoning, delta.reasoning_content)
+        return bool(delta.content or delta.tool_calls or delta.function_call) or any(
+            value is not UNSET and bytes(value) not in _NO_TEXT for value in thinking
+        )
+
 
 class Chunk(msgspec.Struct, gc=False):
     """One event of a streamed reply."""
@@ -51,7 +54,6 @@ class Chunk(msgspec.Struct, gc=False):
     model: Any = None
     usage: Any = None
     error: Any = None
-    object: Any = None
 
 
 decode_chunk = msgspec.json.Decoder(Chunk).decode

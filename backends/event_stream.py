@@ -10,7 +10,7 @@ anew. Which of the two happens depends on the events so far and never on how the
 
 from __future__ import annotations
 
-from dataclasses import replace
+from msgspec.structs import replace
 from typing import Any
 
 import msgspec
@@ -29,6 +29,7 @@ from backends.error_body import error_in
 from backends.errors import ReplyInvalid, RunnerRefused
 from backends.model_name import ModelName
 from backends.refusal import Fault, refuse
+from backends.request_body import asks_continuous_usage
 from backends.sse import BYTE_ORDER_MARK, DONE, event_data, split_events
 from backends.usage import estimate_prompt_tokens, read_usage, usage_object
 
@@ -67,6 +68,7 @@ class EventStreamReader:
         self._empty_hint = empty_hint
         self._usage_per_choice = usage_per_choice
         self._model = ModelName(prepared.call.model)
+        self._continuous = self._call.include_usage and asks_continuous_usage(self._call)
         self._carry = b""
         self._first = True
         self._ended = False
@@ -143,18 +145,13 @@ class EventStreamReader:
         delta = choice.delta
         if mended is None:
             return None
-        if delta is None:
-            brings = choice.text
-        elif delta.reasoning is delta.reasoning_content:  # neither is there
-            brings = delta.content or delta.tool_calls or delta.function_call
-        else:
+        if delta is not None and delta.reasoning is not delta.reasoning_content:  # one is there
             mended = name_thinking_twice(mended, delta)
             if mended is None:
                 return None
-            brings = delta.content or delta.thinks
-        if brings:
-            self.chunks += 1
-            self.started = True
+        self.chunks += 1
+        if not self.started:
+            self.started = choice.brings
         return mended
 
     def _careful(self, event: bytes) -> bytes:
@@ -183,7 +180,7 @@ class EventStreamReader:
             if not choices:
                 self._usage_chunk = chunk
                 return b""
-        if not self._call.include_usage:
+        if not self._continuous:
             chunk.pop("usage", None)
         for choice in choices:
             if not isinstance(choice, dict):

@@ -50,6 +50,8 @@ def is_llama_cpp_python(openapi: Answer) -> bool:
 
 async def mismatch(prober: Prober, seen: Answer) -> Probe:
     """The probe of a runner that did not behave as its kind does; `seen` is what it answered."""
+    if seen.status in (401, 403):
+        return refused_credential(prober, seen)
     identity = await recognise(prober)
     if identity is None:
         return Probe(
@@ -57,14 +59,17 @@ async def mismatch(prober: Prober, seen: Answer) -> Probe:
             f"{prober.url} answered HTTP {seen.status} to a health check; is it {prober.kind}? "
             f"Check url and backend of runner {prober.name}",
         )
+    if identity[1] == prober.kind:
+        return Probe(
+            RunnerState.DOWN,
+            f"{prober.url} is {identity[0]}, but answered HTTP {seen.status} to a health check",
+        )
     return wrong_kind(prober, identity)
 
 
 def wrong_kind(prober: Prober, identity: Identity) -> Probe:
     """The probe of a runner that turned out to be of another kind."""
     title, kind = identity
-    if kind == prober.kind:
-        return Probe(RunnerState.DOWN, f"{prober.url} is {title}, but does not say that it is well")
     return Probe(
         RunnerState.DOWN,
         f"{prober.url} seems to be {title}, not {prober.kind}: "

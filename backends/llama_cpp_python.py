@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import struct
 from base64 import b64encode
 from collections.abc import Mapping
@@ -27,6 +28,9 @@ from backends.plain_text_chat import require_one_prompt, require_text_input, sim
 from backends.probing import Prober
 from backends.reply import decode_reply
 from backends.request_body import is_null
+from backends.transport import Response, Timeouts
+
+_REQUEST_ID = re.compile(rb"^x-request-id:[^\r\n]*\r\n", re.IGNORECASE | re.MULTILINE)
 
 
 class LlamaCppPythonBackend(OpenAICompatBackend):
@@ -52,6 +56,7 @@ class LlamaCppPythonBackend(OpenAICompatBackend):
         "llama-cpp-python does so when the prompt is longer than its context"
     )
 
+    refused_hint: ClassVar[str] = "it refuses connections until its model is loaded"
     _recognised = False
     _version: str | None = None
 
@@ -65,6 +70,10 @@ class LlamaCppPythonBackend(OpenAICompatBackend):
             require_one_prompt(fields)
         else:
             simplify_chat(fields)
+
+    async def open(self, prepared: Prepared, *, extra: bytes, timeouts: Timeouts) -> Response:
+        """See `Backend.open`. A request id that is no UUID would be a 400 with an empty body."""
+        return await super().open(prepared, extra=_REQUEST_ID.sub(b"", extra), timeouts=timeouts)
 
     def read_reply(self, prepared: Prepared, body: bytes) -> Reply:
         """See `Backend.read_reply`."""
@@ -94,8 +103,8 @@ class LlamaCppPythonBackend(OpenAICompatBackend):
     def _read_embeddings(self, prepared: Prepared, reply: Reply) -> Reply:
         document = decode_reply(reply.body, runner=self.label)
         wanted = prepared.call.fields.get("encoding_format")
-        for item in document["data"]:
-            vector = item.get("embedding")
+        for item in document.get("data") or ():
+            vector = item.get("embedding") if isinstance(item, dict) else None
             if not isinstance(vector, list) or any(isinstance(part, list) for part in vector):
                 raise RunnerRefused(
                     f"{self.label} answered with a vector for each token instead of one for each "

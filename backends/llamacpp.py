@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, ClassVar
@@ -16,11 +17,13 @@ from backends.base import (
     StreamReader,
 )
 from backends.event_stream import EventStreamReader
-from backends.identity import mismatch, refused_credential
+from backends.identity import mismatch
 from backends.model_list import read_cards
 from backends.openai_compat import OpenAICompatBackend
 from backends.probing import Prober
 from backends.reply import count_every_choice
+
+_PROCESSING = re.compile(rb"^llamacpp:requests_processing (\d+)", re.MULTILINE)
 
 
 class LlamaCppBackend(OpenAICompatBackend):
@@ -47,10 +50,10 @@ class LlamaCppBackend(OpenAICompatBackend):
         return count_every_choice(reply, prepared.call.choices)
 
     async def look(self, prober: Prober) -> Probe:
-        """Ask `/health`, `/props`, `/v1/models`, and `/slots` if nothing speaks against it.
+        """Ask `/health`, `/props`, `/v1/models`, and `/metrics` where that is switched on.
 
-        `/slots` wakes a sleeping server and keeps one from falling asleep that is idle, so it is
-        left alone where the server may sleep.
+        None of them wakes a sleeping server. `/slots` would, and asked regularly it keeps one from
+        ever falling asleep (seen on b11549), so it is left alone.
         """
         health = await prober.get("/health")
         if health.status == 503 and "error" in health.fields():
@@ -58,14 +61,12 @@ class LlamaCppBackend(OpenAICompatBackend):
         if health.status != 200:
             return await mismatch(prober, health)
         props = await prober.get("/props")
-        if props.status in (401, 403):
-            return refused_credential(prober, props)
         told = props.fields()
         if "default_generation_settings" not in told and told.get("role") != "router":
-            return await mismatch(prober, health)
+            return await mismatch(prober, props)
         models = await prober.models()
         if models.status != 200:
-            return Probe(RunnerState.DOWN, f"/v1/models answered HTTP {models.status}")
+            return await mismatch(prober, models)
         return Probe(
             await self._state(prober, told),
             models=read_cards(models),
@@ -76,9 +77,10 @@ class LlamaCppBackend(OpenAICompatBackend):
     async def _state(self, prober: Prober, told: Mapping[str, Any]) -> RunnerState:
         if told.get("is_sleeping"):
             return RunnerState.ASLEEP
-        if told.get("endpoint_slots"):
-            slots = await prober.get("/slots?fail_on_no_slot=1")
-            if slots.status == 503:
+        slots = _positive(told.get("total_slots"))
+        if slots is not None and told.get("endpoint_metrics"):
+            found = _PROCESSING.search((await prober.get("/metrics")).body)
+            if found is not None and int(found[1]) >= slots:
                 return RunnerState.BUSY
         return RunnerState.READY
 

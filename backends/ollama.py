@@ -1,4 +1,4 @@
-"""The adapter for Ollama: `/v1` where that keeps all of a request, `/api/chat` where it does not.
+"""The adapter for Ollama: `/v1` where that keeps all of a request, its own API where it does not.
 
 What differs from other runners: parallelism cannot be asked for and requests beyond it wait inside
 without a byte; a model is loaded by the first request for it, which waits without a byte as well;
@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from types import MappingProxyType
 from typing import ClassVar
 
 from msgspec import Raw
@@ -27,20 +29,40 @@ from backends.base import (
     TargetModel,
 )
 from backends.error_body import read_error_body
+from backends.errors import BackendError
 from backends.identity import mismatch, refused_credential
+from backends.ollama_native.choice import ChatChoices, Choices, TextChoices
+from backends.ollama_native.embedding import native_embed, openai_embeddings
 from backends.ollama_native.error import refuse_ollama
 from backends.ollama_native.field import HARMLESS, NATIVE_UNDERSTOOD, V1_IGNORED
 from backends.ollama_native.held_reply import HeldReply
 from backends.ollama_native.installed import Installed, is_ollamas, read_installed
 from backends.ollama_native.reply import Stamp, openai_reply
-from backends.ollama_native.request import native_chat, needs_native
-from backends.ollama_native.stream import ChatStream
+from backends.ollama_native.request import native_chat, native_generate, needs_native
+from backends.ollama_native.stream import NativeStreamReader
 from backends.ollama_v1 import UniqueIdReader, mend_request, with_unique_id
 from backends.openai_compat import OpenAICompatBackend
 from backends.probing import Prober
 from backends.refusal import Fault, retry_after
 from backends.request_body import without_effect
 from backends.transport import Transport
+
+NATIVE_PATHS: Mapping[Operation, str] = MappingProxyType(
+    {
+        Operation.CHAT: "/api/chat",
+        Operation.COMPLETIONS: "/api/generate",
+        Operation.EMBEDDINGS: "/api/embed",
+    }
+)
+NATIVE_BODIES: Mapping[Operation, Callable[[Call, TargetModel], tuple[bytes, list[str]]]] = (
+    MappingProxyType(
+        {
+            Operation.CHAT: native_chat,
+            Operation.COMPLETIONS: native_generate,
+            Operation.EMBEDDINGS: native_embed,
+        }
+    )
+)
 
 
 class OllamaBackend(OpenAICompatBackend):
@@ -55,6 +77,7 @@ class OllamaBackend(OpenAICompatBackend):
     kind: BackendKind = "ollama"
     default_slots: int = 1
     ignored_fields: ClassVar[Mapping[Operation, frozenset[str]]] = V1_IGNORED
+    unsupported_hint: ClassVar[str] = "`ollama show <model>` tells what a model can do"
 
     def __init__(
         self,
@@ -73,18 +96,22 @@ class OllamaBackend(OpenAICompatBackend):
         fixed = list((headers or {}).items())
         if api_key:
             fixed.append(("authorization", f"Bearer {api_key}"))
-        self._native_head = transport.head(
-            "POST", "/api/chat", [("content-type", "application/json"), *fixed]
-        )
+        posted = [("content-type", "application/json"), *fixed]
+        self._native_heads = {
+            operation: transport.head("POST", path, posted)
+            for operation, path in NATIVE_PATHS.items()
+        }
 
     def prepare(self, call: Call, target: TargetModel) -> Prepared:
         """See `Backend.prepare`."""
-        if call.operation is not Operation.CHAT or not needs_native(call, target):
+        if not needs_native(call, target):
             return super().prepare(call, target)
-        body, overridden = native_chat(call, target)
-        lost = without_effect(call.fields, frozenset(call.fields) - NATIVE_UNDERSTOOD - HARMLESS)
-        ignored = tuple(sorted({*lost, *overridden}))
-        return Prepared(call, target, self._native_head, body, ignored, native=True)
+        operation = call.operation
+        body, overridden = NATIVE_BODIES[operation](call, target)
+        lost = frozenset(call.fields) - NATIVE_UNDERSTOOD[operation] - HARMLESS
+        ignored = tuple(sorted({*without_effect(call.fields, lost), *overridden}))
+        head = self._native_heads[operation]
+        return Prepared(call, target, head, body, ignored, native=True)
 
     def adapt(self, call: Call, fields: dict[str, Raw]) -> None:
         """Mend what `/v1` would misread; see `OpenAICompatBackend.adapt`."""
@@ -93,26 +120,34 @@ class OllamaBackend(OpenAICompatBackend):
 
     def stream(self, prepared: Prepared) -> StreamReader:
         """See `Backend.stream`."""
-        if prepared.native:
-            return ChatStream(
-                _stamp(prepared),
-                include_usage=prepared.call.include_usage,
-                runner=self.label,
-            )
-        return UniqueIdReader(prepared, runner=self.label)
+        if not prepared.native:
+            return UniqueIdReader(prepared, runner=self.label)
+        choices = _choices(prepared)
+        return NativeStreamReader(
+            _stamp(prepared, choices),
+            choices,
+            include_usage=prepared.call.include_usage,
+            runner=self.label,
+        )
 
     def read_reply(self, prepared: Prepared, body: bytes) -> Reply:
         """See `Backend.read_reply`."""
         if prepared.native:
-            return openai_reply(body, _stamp(prepared), runner=self.label)
+            return self._read_native(prepared, body)
         reply = super().read_reply(prepared, body)
         return Reply(with_unique_id(reply.body), reply.usage)
 
     def bulk(self, prepared: Prepared) -> BulkReader:
         """See `Backend.bulk`."""
         if prepared.native:
-            return HeldReply(_stamp(prepared), runner=self.label)
+            return HeldReply(partial(self._read_native, prepared), runner=self.label)
         return super().bulk(prepared)
+
+    def _read_native(self, prepared: Prepared, body: bytes) -> Reply:
+        if prepared.call.operation is Operation.EMBEDDINGS:
+            return openai_embeddings(body, prepared.call, runner=self.label)
+        choices = _choices(prepared)
+        return openai_reply(body, _stamp(prepared, choices), choices, runner=self.label)
 
     def read_error(
         self, status: int, headers: Sequence[tuple[bytes, bytes]], body: bytes
@@ -134,6 +169,9 @@ class OllamaBackend(OpenAICompatBackend):
         if version.status != 200 or not isinstance(told, str):
             return await mismatch(prober, version)
         tags = await prober.get("/api/tags")
+        if tags.status >= 500:
+            detail = f"/api/tags answered HTTP {tags.status}, so its models are not known"
+            return Probe(RunnerState.READY, f"Ollama {told}: {detail}", version=told)
         if tags.status != 200 or not is_ollamas(tags.fields()):
             return Probe(RunnerState.DOWN, _imitated(prober))
         loaded = await prober.get("/api/ps")
@@ -146,9 +184,15 @@ class OllamaBackend(OpenAICompatBackend):
         )
 
 
-def _stamp(prepared: Prepared) -> Stamp:
+def _choices(prepared: Prepared) -> Choices:
+    return ChatChoices() if prepared.call.operation is Operation.CHAT else TextChoices()
+
+
+def _stamp(prepared: Prepared, choices: Choices) -> Stamp:
     return Stamp(
-        id=f"chatcmpl-{secrets.token_hex(12)}", created=int(time.time()), model=prepared.call.model
+        id=f"{choices.prefix}-{secrets.token_hex(12)}",
+        created=int(time.time()),
+        model=prepared.call.model,
     )
 
 

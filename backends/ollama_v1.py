@@ -8,16 +8,12 @@ import secrets
 from msgspec import Raw
 
 from backends.base import Operation, Prepared
-from backends.errors import RequestUnsupported
 from backends.event_stream import EventStreamReader
-from backends.ollama_native.value import decode
-from backends.request_body import raw
+from backends.ollama_native.prompt import one_prompt, text_input
 
 _REPEATED_ID = re.compile(rb'"id":"((?:chat)?cmpl)-\d{1,3}"')
 """`/v1` draws its ids from 999 numbers. Inside generated text the quotation marks are escaped."""
 
-_LIST = re.compile(rb"\s*\[")
-_TOKEN_IDS = re.compile(rb"\s*\[\s*[\[\-0-9]")
 _NONE = Raw(b'"none"')
 
 
@@ -61,25 +57,12 @@ def mend_request(operation: Operation, fields: dict[str, Raw]) -> None:
             # Ollama does not read tool_choice: with tools in sight a model may call them.
             fields.pop("tools", None)
     elif operation is Operation.COMPLETIONS:
-        _one_prompt(fields)
+        if "prompt" in fields:
+            fields["prompt"] = one_prompt(fields["prompt"])
         if "max_completion_tokens" in fields:
             fields["max_tokens"] = fields.pop("max_completion_tokens")
-    elif "input" in fields and _TOKEN_IDS.match(fields["input"]):
-        raise RequestUnsupported(
-            "'input' must be a string or a list of strings for Ollama, not token ids", param="input"
-        )
-
-
-def _one_prompt(fields: dict[str, Raw]) -> None:
-    if "prompt" not in fields or not _LIST.match(fields["prompt"]):
-        return
-    prompts = decode(fields["prompt"], "prompt")
-    if len(prompts) != 1 or not isinstance(prompts[0], str):
-        raise RequestUnsupported(
-            "'prompt' must be one string for Ollama, not several prompts or token ids",
-            param="prompt",
-        )
-    fields["prompt"] = raw(prompts[0])
+    elif "input" in fields:
+        text_input(fields["input"])
 
 
 def _unique_id(found: re.Match[bytes]) -> bytes:

@@ -26,7 +26,7 @@ from backends.base import (
     TargetModel,
 )
 from backends.bulk_reply import BulkReplyReader
-from backends.errors import BackendError, ConnectFailed, RunnerTimeout
+from backends.errors import BackendError, ConnectFailed
 from backends.event_stream import EventStreamReader
 from backends.probing import Prober
 from backends.refusal import read_refusal
@@ -43,12 +43,15 @@ class OpenAICompatBackend:
 
     kind: BackendKind
     default_slots: int
+    url_may_end_in_v1: ClassVar[bool] = False
     ignored_fields: ClassVar[Mapping[Operation, frozenset[str]]] = {}
     """Fields the runner accepts and does nothing with (runner's source, or seen live)."""
     unsupported_hint: ClassVar[str] = ""
     """What the operator can do when an operation is not served."""
     empty_stream_hint: ClassVar[str] = ""
     """What an empty stream means on this runner."""
+    refused_hint: ClassVar[str] = ""
+    """What else than its absence can make this runner refuse connections."""
 
     def __init__(
         self,
@@ -63,6 +66,11 @@ class OpenAICompatBackend:
         self.label = f"runner {name} ({self.kind})"
         self._transport = transport
         root = transport.url.endswith("/v1")
+        if root and not self.url_may_end_in_v1:
+            raise ValueError(
+                f"{self.label}: the url {transport.url} must not end in /v1, because this runner "
+                "tells how it is beside that path; leave /v1 out"
+            )
         fixed = list((headers or {}).items())
         if api_key:
             fixed.append(("authorization", f"Bearer {api_key}"))
@@ -126,7 +134,9 @@ class OpenAICompatBackend:
                 return await self.look(self._prober)
         except TimeoutError:
             detail = f"{self._transport.url} did not answer a probe within {PROBE_S:g} s"
-        except (ConnectFailed, RunnerTimeout, BackendError) as error:
+        except ConnectFailed as error:
+            detail = f"{error} ({self.refused_hint})" if self.refused_hint else str(error)
+        except BackendError as error:
             detail = str(error)
         return Probe(RunnerState.DOWN, detail)
 

@@ -17,6 +17,7 @@ class OpenAIServerBackend(OpenAICompatBackend):
     kind: BackendKind = "openai"
     default_slots: int = 4
     """Nothing is known of the server: enough to use one that batches, little enough for a desk."""
+    url_may_end_in_v1: ClassVar[bool] = True
     unsupported_hint: ClassVar[str] = "its API has no such route"
 
     async def look(self, prober: Prober) -> Probe:

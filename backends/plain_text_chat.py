@@ -48,7 +48,9 @@ def require_text_input(fields: _Fields) -> None:
 def require_one_prompt(fields: _Fields) -> None:
     """Raise `RequestUnsupported` for several prompts at once, or one given as token ids."""
     given = msgspec.json.decode(fields.get("prompt", b"null"))
-    if isinstance(given, list) and (len(given) > 1 or not isinstance(given[0], str)):
+    if isinstance(given, list) and (
+        len(given) > 1 or not all(isinstance(item, str) for item in given)
+    ):
         raise RequestUnsupported(
             "llama-cpp-python takes one prompt at a time; send prompt as a string", param="prompt"
         )

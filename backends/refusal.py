@@ -21,7 +21,12 @@ OVERFLOW = (
     "is too large to process. increase the physical batch size",
 )
 UNSUPPORTED_TYPES = ("not_supported_error", "feature_disabled", "NotImplementedError")
-UNSUPPORTED = ("does not support embeddings", "embedding=true", "does not support chat")
+UNSUPPORTED = (
+    "does not support embeddings",
+    "does not support chat",
+    "embedding=true",
+    "is not oai compatible",  # llama-server, for a model without pooling
+)
 ROUTE_MISSING = re.compile(
     r"((404 page |file )?not found|method not allowed|an html page instead of json)?"
 )

@@ -51,12 +51,20 @@ def ask_for_usage(call: Call, fields: dict[str, Raw]) -> None:
     if not call.stream or call.include_usage or call.operation is Operation.EMBEDDINGS:
         return
     given = fields.get("stream_options")
-    if is_null(given):
+    if given is None or is_null(given):
         fields["stream_options"] = _INCLUDE_USAGE
-        return
-    options = _FIELDS(given or b"{}")
-    options["include_usage"] = Raw(b"true")
-    fields["stream_options"] = raw(options)
+    else:
+        fields["stream_options"] = raw(_object(given) | {"include_usage": Raw(b"true")})
+
+
+def asks_continuous_usage(call: Call) -> bool:
+    """Whether the caller wants usage with every chunk, vLLM's extension of the stream options."""
+    given = call.fields.get("stream_options")
+    return (
+        given is not None
+        and b"continuous_usage_stats" in bytes(given)
+        and _object(given).get("continuous_usage_stats") == Raw(b"true")
+    )
 
 
 def without_effect(fields: Mapping[str, Raw], ignored: frozenset[str]) -> tuple[str, ...]:
@@ -70,3 +78,11 @@ def without_effect(fields: Mapping[str, Raw], ignored: frozenset[str]) -> tuple[
             and bytes(fields[name]).replace(b" ", b"") not in NEUTRAL.get(name, frozenset())
         )
     )
+
+
+def _object(field: Raw) -> dict[str, Raw]:
+    """The members of a JSON object; none if it is something else."""
+    try:
+        return _FIELDS(field)
+    except msgspec.ValidationError:
+        return {}

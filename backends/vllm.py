@@ -41,6 +41,8 @@ class VllmBackend(OpenAICompatBackend):
         "embeddings need a pooling model, chat and completions a generating one"
     )
 
+    refused_hint: ClassVar[str] = "vLLM refuses connections until its model is loaded"
+
     def adapt(self, call: Call, fields: dict[str, Raw]) -> None:
         """See `OpenAICompatBackend.adapt`."""
         if call.stream:

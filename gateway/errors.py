@@ -1,6 +1,6 @@
 """What the gateway tells a caller when it cannot answer: one class, one place for each kind.
 
-Only `gateway.api.wire` turns these into bytes. `status` is for the caller and the metrics, `type`
+Only `gateway.wire` turns these into bytes. `status` is for the caller and the metrics, `type`
 and `code` are the words of the OpenAI error object.
 """
 

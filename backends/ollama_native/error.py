@@ -14,6 +14,8 @@ _MISSING_MODEL = re.compile(r"model ['\"](?P<name>[^'\"]+)['\"] not found")
 """`/api` and `/v1` quote the name in two ways, depending on where it is missed."""
 
 _LACKING = re.compile(r"does not support (?P<what>tools|thinking)\b")
+_BAD_OPTION = re.compile(r"option \"(?P<name>\w+)\" must be ")
+"""A wrong type among the options, which Ollama calls a fault of its own (HTTP 500)."""
 _PARAMS: Mapping[str, str] = MappingProxyType({"tools": "tools", "thinking": "reasoning_effort"})
 
 
@@ -38,6 +40,14 @@ def refuse_ollama(fault: Fault) -> RunnerRefused:
             param=_PARAMS[lacking["what"]],
             code="unsupported_parameter",
         )
+    bad = _BAD_OPTION.match(fault.found.message)
+    if bad is not None:
+        return RunnerRefused(
+            fault.found.message, status=400, type="invalid_request_error", param=bad["name"]
+        )
+    if fault.status == 499:
+        # Ollama's own status for a run that was given up; the caller has nothing to put right.
+        return RunnerRefused(fault.said, status=502, type="server_error", code="upstream_error")
     return refuse(fault)
 
 

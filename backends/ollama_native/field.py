@@ -9,7 +9,7 @@ from backends.base import Operation
 from backends.ollama_native.option import ALLOWED, RENAMED
 from backends.request_body import SCHEDULING_FIELDS
 
-_SHARED_IGNORED = frozenset({"n", "best_of", "logit_bias", "num_ctx", "options"})
+_SHARED_IGNORED = frozenset({"n", "best_of", "logit_bias"})
 
 V1_IGNORED: Mapping[Operation, frozenset[str]] = MappingProxyType(
     {
@@ -42,13 +42,8 @@ V1_IGNORED: Mapping[Operation, frozenset[str]] = MappingProxyType(
             "guided_json",
             "guided_regex",
             "ignore_eos",
-            "min_p",
             "min_tokens",
-            "repeat_penalty",
-            "repetition_penalty",
             "response_format",
-            "top_k",
-            "typical_p",
         },
         Operation.EMBEDDINGS: frozenset({"num_ctx", "options", "truncate"}),
     }
@@ -57,22 +52,23 @@ V1_IGNORED: Mapping[Operation, frozenset[str]] = MappingProxyType(
 OpenAI, vLLM and llama.cpp send them. A field that is not named here is passed on unreported: a
 newer Ollama may know it."""
 
-NATIVE_UNDERSTOOD = (
-    ALLOWED
-    | frozenset(RENAMED)
-    | {
-        "model",
-        "messages",
-        "stream",
-        "stream_options",
-        "tools",
-        "response_format",
-        "reasoning",
-        "reasoning_effort",
-        "think",
-        "logprobs",
-        "top_logprobs",
-        "options",
+_SETTINGS = ALLOWED | frozenset(RENAMED) | {"model", "options", "stream", "stream_options"}
+
+NATIVE_UNDERSTOOD: Mapping[Operation, frozenset[str]] = MappingProxyType(
+    {
+        Operation.CHAT: _SETTINGS
+        | {
+            "logprobs",
+            "messages",
+            "reasoning",
+            "reasoning_effort",
+            "response_format",
+            "think",
+            "tools",
+            "top_logprobs",
+        },
+        Operation.COMPLETIONS: _SETTINGS | {"prompt", "suffix"},
+        Operation.EMBEDDINGS: _SETTINGS | {"dimensions", "encoding_format", "input"},
     }
 )
 """Fields that a native request carries in some form. Every other one is lost in translation."""

@@ -13,26 +13,30 @@ from typing import Any
 
 from msgspec import Raw
 
-from backends.errors import RequestUnsupported
 from backends.ollama_native.value import decode, expect, is_null
 
-INTEGERS = frozenset(
-    {"num_ctx", "num_keep", "num_predict", "seed", "top_k", "repeat_last_n", "mirostat"}
-)
-FLOATS = frozenset(
+ALLOWED = frozenset(
     {
-        "temperature",
-        "top_p",
-        "min_p",
-        "typical_p",
-        "repeat_penalty",
-        "presence_penalty",
         "frequency_penalty",
-        "mirostat_tau",
+        "min_p",
+        "mirostat",
         "mirostat_eta",
+        "mirostat_tau",
+        "num_ctx",
+        "num_keep",
+        "num_predict",
+        "penalize_newline",
+        "presence_penalty",
+        "repeat_last_n",
+        "repeat_penalty",
+        "seed",
+        "stop",
+        "temperature",
+        "top_k",
+        "top_p",
+        "typical_p",
     }
 )
-ALLOWED = INTEGERS | FLOATS | {"stop", "penalize_newline"}
 """Ollama's options that a caller may set, inside `options` or beside the model name."""
 
 RENAMED: Mapping[str, str] = MappingProxyType(
@@ -47,19 +51,21 @@ RENAMED: Mapping[str, str] = MappingProxyType(
 TOP_LEVEL = frozenset({"keep_alive", "truncate", "shift", "think"})
 """Pins that stand beside the model name in Ollama's API; all others go into `options`."""
 
-_DEFAULTS: Mapping[str, float] = MappingProxyType({"temperature": 1.0, "top_p": 1.0})
+DEFAULTS: Mapping[str, float] = MappingProxyType({"temperature": 1.0, "top_p": 1.0})
 """What Ollama's own `/v1` sends for a caller who names no value. Sent here too, so that a request
 does not change its sampling because a token limit took it to the other API."""
 
 
 def native_options(
-    fields: Mapping[str, Raw], pinned: Mapping[str, Any]
+    fields: Mapping[str, Raw],
+    pinned: Mapping[str, Any],
+    defaults: Mapping[str, float] = DEFAULTS,
 ) -> tuple[dict[str, Any], list[str]]:
     """The `options` to send, and the names of the caller's settings that are not honoured.
 
     The operator's pins win over everything; a pin of None leaves the setting to the Modelfile.
-    Among the caller's settings a field beside the model name wins over one in `options`. Raises
-    `RequestUnsupported` for a value of the wrong type.
+    Among the caller's settings a field beside the model name wins over one in `options`. Whether
+    a value makes sense is left to Ollama. Raises `RequestUnsupported` for `options` that are none.
     """
     wanted, ignored = _wanted(fields)
     settings = {name: value for name, value in pinned.items() if name not in TOP_LEVEL}
@@ -68,10 +74,15 @@ def native_options(
         for name, (given, value) in wanted.items()
         if name in settings and settings[name] != value
     ]
-    options: dict[str, Any] = dict(_DEFAULTS)
+    options: dict[str, Any] = dict(defaults)
     options.update({name: value for name, (_, value) in wanted.items()})
     options.update(settings)
     return {name: value for name, value in options.items() if value is not None}, ignored
+
+
+def pinned_fields(pinned: Mapping[str, Any]) -> dict[str, Any]:
+    """The pins that stand beside the model name."""
+    return {name: value for name, value in pinned.items() if name in TOP_LEVEL}
 
 
 def _wanted(fields: Mapping[str, Raw]) -> tuple[dict[str, tuple[str, Any]], list[str]]:
@@ -84,33 +95,14 @@ def _wanted(fields: Mapping[str, Raw]) -> tuple[dict[str, tuple[str, Any]], list
             if name not in ALLOWED:
                 ignored.append(f"options.{name}")
             elif value is not None:
-                wanted[name] = (f"options.{name}", _checked(name, value, f"options.{name}"))
+                wanted[name] = (f"options.{name}", _stops(name, value))
     for given in (*ALLOWED, *RENAMED):
         raw = fields.get(given)
         if raw is not None and not is_null(raw):
             name = RENAMED.get(given, given)
-            wanted[name] = (given, _checked(name, decode(raw, given), given))
+            wanted[name] = (given, _stops(name, decode(raw, given)))
     return wanted, ignored
 
 
-def _checked(name: str, value: object, given: str) -> object:
-    # Ollama answers a wrong type with a Go decoding error that names no field of the caller's.
-    if name == "stop":
-        return _stop(value, given)
-    if name == "penalize_newline":
-        return expect(value, bool, given, "true or false")
-    if name in FLOATS and isinstance(value, int) and not isinstance(value, bool):
-        return value
-    if name in INTEGERS and isinstance(value, float) and value.is_integer():
-        return int(value)
-    kind, wanted = (float, "a number") if name in FLOATS else (int, "an integer")
-    return expect(value, kind, given, wanted)
-
-
-def _stop(value: object, given: str) -> list[str]:
-    if isinstance(value, str):
-        return [value]
-    stops = expect(value, list, given, "a string or a list of strings")
-    if not all(isinstance(stop, str) for stop in stops):
-        raise RequestUnsupported(f"'{given}' must hold strings only", param=given)
-    return stops
+def _stops(name: str, value: object) -> object:
+    return [value] if name == "stop" and isinstance(value, str) else value

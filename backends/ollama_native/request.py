@@ -1,4 +1,4 @@
-"""An OpenAI chat request as the body of Ollama's `POST /api/chat`."""
+"""OpenAI requests as the bodies of Ollama's `POST /api/chat` and `POST /api/generate`."""
 
 from __future__ import annotations
 
@@ -10,22 +10,27 @@ from typing import Any
 import msgspec
 from msgspec import Raw
 
-from backends.base import Call, TargetModel
+from backends.base import Call, Operation, TargetModel
 from backends.errors import RequestUnsupported
 from backends.ollama_native.message import native_messages
-from backends.ollama_native.option import ALLOWED, RENAMED, TOP_LEVEL, native_options
+from backends.ollama_native.option import ALLOWED, RENAMED, native_options, pinned_fields
+from backends.ollama_native.prompt import one_prompt
 from backends.ollama_native.value import decode, expect, is_null
 
-_NATIVE_ONLY = (ALLOWED | frozenset(RENAMED) | {"options", "think"}) - {
-    # Ollama's /v1 reads these as well, so they alone are no reason to leave it.
-    "temperature",
-    "top_p",
-    "seed",
-    "stop",
-    "presence_penalty",
-    "frequency_penalty",
-}
+_V1_READS = frozenset(
+    {"temperature", "top_p", "seed", "stop", "presence_penalty", "frequency_penalty"}
+)
+_LIMITS = frozenset({"max_tokens", "max_completion_tokens"})
+_NATIVE_ONLY: Mapping[Operation, frozenset[str]] = MappingProxyType(
+    {
+        Operation.CHAT: (ALLOWED | frozenset(RENAMED) | {"options", "think"}) - _V1_READS,
+        Operation.COMPLETIONS: (ALLOWED | frozenset(RENAMED) | {"options"}) - _V1_READS - _LIMITS,
+        Operation.EMBEDDINGS: frozenset(),
+    }
+)
+"""Fields that `/v1` drops and Ollama's own API keeps."""
 
+_UNCHANGED = ("tools", "logprobs", "top_logprobs")
 _NONE = Raw(b'"none"')
 
 _RESHAPED = re.compile(rb'"(?:content"\s*:\s*\[|role"\s*:\s*"(?:developer|function)")')
@@ -50,16 +55,18 @@ than the values on the right."""
 
 
 def needs_native(call: Call, target: TargetModel) -> bool:
-    """Whether `/v1` would lose something of this chat request that `/api/chat` can keep.
+    """Whether `/v1` would lose something of this request that Ollama's own API can keep.
 
-    That is: anything pinned by the operator (`/v1` has no `num_ctx` and no `keep_alive`, and a
-    request without the pinned `num_ctx` makes Ollama load the model anew), any token limit
-    (`max_completion_tokens` is dropped by `/v1`, ollama/ollama#7125, and `max_tokens` is reported
-    to be in 0.34, ollama/ollama#18575), settings that only Ollama has, and messages of parts.
+    That is: anything pinned by the operator (`/v1` has no `num_ctx` and no `keep_alive`; a request
+    without the pinned `num_ctx` makes Ollama load the model anew, one without `keep_alive` sets it
+    back to five minutes), settings that only Ollama has, and for chat messages made of parts and
+    any token limit (`/v1` drops `max_completion_tokens`, ollama/ollama#7125, and is reported to
+    drop `max_tokens` from 0.34 on, ollama/ollama#18575).
     """
     if target.options:
         return True
-    if any(name in _NATIVE_ONLY and not is_null(raw) for name, raw in call.fields.items()):
+    native_only = _NATIVE_ONLY[call.operation]
+    if any(name in native_only and not is_null(raw) for name, raw in call.fields.items()):
         return True
     messages = call.fields.get("messages")
     return messages is not None and _RESHAPED.search(messages) is not None
@@ -79,18 +86,40 @@ def native_chat(call: Call, target: TargetModel) -> tuple[bytes, list[str]]:
         "stream": call.stream,
         "options": options,
     }
-    if "tools" in fields and fields.get("tool_choice") != _NONE:
+    body.update({name: fields[name] for name in _UNCHANGED if name in fields})
+    if fields.get("tool_choice") == _NONE:
         # Ollama does not read tool_choice: with tools in sight a model may call them.
-        body["tools"] = fields["tools"]
+        body.pop("tools", None)
     body.update(_format(fields, ignored))
     body.update(_thinking(fields))
-    body.update(_logprobs(fields))
-    for name in TOP_LEVEL & target.options.keys():
-        if name == "think" and "think" in body and body["think"] != target.options[name]:
-            ignored.append("think" if "think" in fields else "reasoning_effort")
-        body[name] = target.options[name]
+    pinned = pinned_fields(target.options)
+    if "think" in pinned and body.get("think", pinned["think"]) != pinned["think"]:
+        ignored.append("think" if "think" in fields else "reasoning_effort")
+    return _encoded(body | pinned), ignored
+
+
+def native_generate(call: Call, target: TargetModel) -> tuple[bytes, list[str]]:
+    """The same for a text completion. Ollama puts the prompt into the model's template, on `/v1`
+    as well. An empty prompt is refused: it is no request for an answer but loads the model."""
+    fields = {name: raw for name, raw in call.fields.items() if not is_null(raw)}
+    options, ignored = native_options(fields, target.options)
+    prompt = one_prompt(fields["prompt"]) if "prompt" in fields else Raw(b'""')
+    if not expect(decode(prompt, "prompt"), str, "prompt", "a string"):
+        raise RequestUnsupported("'prompt' is empty: send some text", param="prompt")
+    body: dict[str, Any] = {
+        "model": target.name,
+        "prompt": prompt,
+        "stream": call.stream,
+        "options": options,
+    }
+    if "suffix" in fields:
+        body["suffix"] = fields["suffix"]
+    return _encoded(body | pinned_fields(target.options)), ignored
+
+
+def _encoded(body: dict[str, Any]) -> bytes:
     try:
-        return msgspec.json.encode(body), ignored
+        return msgspec.json.encode(body)
     except RecursionError as exc:
         raise RequestUnsupported("the request is nested too deeply", param="messages") from exc
 
@@ -122,38 +151,17 @@ def _format(fields: Mapping[str, Raw], ignored: list[str]) -> dict[str, Any]:
     return {"format": schema}
 
 
-def _thinking(fields: Mapping[str, Raw]) -> dict[str, bool | str]:
+def _thinking(fields: Mapping[str, Raw]) -> dict[str, Any]:
     if "think" in fields:
-        think = decode(fields["think"], "think")
-        if isinstance(think, bool):
-            return {"think": think}
-        return {"think": _effort(think, "think")}
+        return {"think": _effort(decode(fields["think"], "think"))}
     if "reasoning_effort" in fields:
         return {"think": _effort(decode(fields["reasoning_effort"], "reasoning_effort"))}
     if "reasoning" in fields:
         reasoning = expect(decode(fields["reasoning"], "reasoning"), dict, "reasoning", "an object")
         if reasoning.get("effort") is not None:
-            return {"think": _effort(reasoning["effort"], "reasoning.effort")}
+            return {"think": _effort(reasoning["effort"])}
     return {}
 
 
-def _effort(value: object, name: str = "reasoning_effort") -> bool | str:
-    think = _EFFORTS.get(value) if isinstance(value, str) else None
-    if think is None:
-        raise RequestUnsupported(
-            f"'{name}' must be one of {', '.join(_EFFORTS)}, not {str(value)[:40]!r}", param=name
-        )
-    return think
-
-
-def _logprobs(fields: Mapping[str, Raw]) -> dict[str, Any]:
-    native: dict[str, Any] = {}
-    if "logprobs" in fields:
-        native["logprobs"] = expect(
-            decode(fields["logprobs"], "logprobs"), bool, "logprobs", "true or false"
-        )
-    if "top_logprobs" in fields:
-        native["top_logprobs"] = expect(
-            decode(fields["top_logprobs"], "top_logprobs"), int, "top_logprobs", "an integer"
-        )
-    return native
+def _effort(value: object) -> object:
+    return _EFFORTS.get(value, value) if isinstance(value, str) else value

@@ -1,6 +1,6 @@
 """Ollama's NDJSON as the events of an OpenAI stream. Sans-I/O.
 
-States: nothing read -> going on -> closed (a `done` line, an error, or an abort). Whatever comes
+States: nothing read, going on, closed (by a `done` line, an error or an abort). Whatever comes
 after it is closed is dropped.
 """
 
@@ -13,15 +13,9 @@ import msgspec
 from backends.base import Usage
 from backends.chunk import error_event, refusal_event
 from backends.errors import ReplyInvalid, RunnerRefused
+from backends.ollama_native.choice import Choices
 from backends.ollama_native.error import refuse_line
-from backends.ollama_native.line import (
-    Line,
-    ToolCalls,
-    finish_reason,
-    openai_logprobs,
-    read_line,
-    usage,
-)
+from backends.ollama_native.line import Line, finish_reason, read_line
 from backends.ollama_native.reply import Stamp
 from backends.sse import DONE
 from backends.usage import usage_object
@@ -30,29 +24,27 @@ LINE_LIMIT_BYTES = 4 * 1024 * 1024
 """Longest line that is waited for. A tool call comes in one line, with all of its arguments."""
 
 
-class ChatStream:
-    """Reads one streamed answer of `POST /api/chat`; a `StreamReader`."""
+class NativeStreamReader:
+    """Reads one streamed answer of `/api/chat` or `/api/generate`; a `StreamReader`."""
 
-    def __init__(self, stamp: Stamp, *, include_usage: bool, runner: str) -> None:
+    def __init__(self, stamp: Stamp, choices: Choices, *, include_usage: bool, runner: str) -> None:
         self.usage: Usage | None = None
         self.started = False
         self.failed: str | None = None
         self.chunks = 0
+        self._choices = choices
         self._include_usage = include_usage
         self._runner = runner
         self._carry = b""
         self._begun = False
         self._closed = False
-        self._calls = ToolCalls()
-        envelope = msgspec.json.encode(
-            {
-                "id": stamp.id,
-                "object": "chat.completion.chunk",
-                "created": stamp.created,
-                "model": stamp.model,
-            }
-        )
-        self._prefix = b"data: " + envelope[:-1]
+        heading = {
+            "id": stamp.id,
+            "object": choices.chunk_kind,
+            "created": stamp.created,
+            "model": stamp.model,
+        }
+        self._heading = b"data: " + msgspec.json.encode(heading)[:-1] + b","
 
     def feed(self, data: bytes) -> bytes:
         """See `StreamReader.feed`."""
@@ -91,60 +83,29 @@ class ChatStream:
             line = read_line(text, self._runner)
             if line.error is not None:
                 return self._refused(refuse_line(line.error, self._runner))
-            return self._events(line)
+            reason = finish_reason(line, self._runner) if line.done else None
         except ReplyInvalid as exc:
             return self._fail(str(exc))
+        return self._events(line, reason)
 
-    def _events(self, line: Line) -> bytes:
-        out = [] if self._begun else [self._delta({"role": "assistant", "content": ""})]
-        reason = finish_reason(line, self._called(line), self._runner) if line.done else None
-        message = line.message
-        if message is not None:
-            if message.thinking:
-                text = message.thinking
-                out.append(self._piece({"reasoning": text, "reasoning_content": text}))
-            if message.content or line.logprobs:
-                out.append(self._piece({"content": message.content or ""}, line.logprobs))
-            if message.tool_calls:
-                calls = [self._calls.write(call) for call in message.tool_calls]
-                out.append(self._piece({"tool_calls": calls}))
+    def _events(self, line: Line, reason: str | None) -> bytes:
+        choices = [] if self._begun else self._choices.opening()
         self._begun = True
+        pieces = self._choices.pieces(line)
+        self.started = self.started or bool(pieces)
+        self.chunks += len(pieces)
+        events = [self._event({"choices": [choice]}) for choice in (*choices, *pieces)]
         if reason is not None:
-            out.append(self._end(line, reason))
-        return b"".join(out)
-
-    def _called(self, line: Line) -> bool:
-        return self._calls.count > 0 or bool(line.message and line.message.tool_calls)
-
-    def _end(self, line: Line, reason: str) -> bytes:
-        self._closed = True
-        self.usage = usage(line)
-        end = self._delta({}, finish=reason)
-        if self._include_usage:
-            end += self._event({"choices": [], "usage": usage_object(self.usage)})
-        return end + DONE
-
-    def _piece(self, delta: dict[str, Any], logprobs: list[dict[str, Any]] | None = None) -> bytes:
-        self.started = True
-        self.chunks += 1
-        return self._delta(delta, logprobs)
-
-    def _delta(
-        self,
-        delta: dict[str, Any],
-        logprobs: list[dict[str, Any]] | None = None,
-        finish: str | None = None,
-    ) -> bytes:
-        choice = {
-            "index": 0,
-            "delta": delta,
-            "logprobs": openai_logprobs(logprobs) if logprobs else None,
-            "finish_reason": finish,
-        }
-        return self._event({"choices": [choice]})
+            self._closed = True
+            self.usage = line.usage
+            events.append(self._event({"choices": [self._choices.closing(reason)]}))
+            if self._include_usage:
+                events.append(self._event({"choices": [], "usage": usage_object(line.usage)}))
+            events.append(DONE)
+        return b"".join(events)
 
     def _event(self, fields: dict[str, Any]) -> bytes:
-        return b"%b,%b\n\n" % (self._prefix, msgspec.json.encode(fields)[1:])
+        return self._heading + msgspec.json.encode(fields)[1:] + b"\n\n"
 
     def _refused(self, refused: RunnerRefused) -> bytes:
         if not self._begun:

@@ -17,8 +17,8 @@ from gateway.api.models import models_router
 from gateway.api.openapi import describe
 from gateway.api.operations import operations_router
 from gateway.api.view import GatewayView
-from gateway.api.wire import error_body, error_headers
 from gateway.errors import GatewayError, InvalidRequest, MethodNotAllowed
+from gateway.wire import error_body, error_headers
 
 logger = logging.getLogger(__name__)
 

@@ -38,8 +38,6 @@ def describe(app: FastAPI) -> None:
     def openapi() -> dict[str, Any]:
         document = generate()
         document["tags"] = [{"name": tag} for tag in _TAGS]
-        for path in document["paths"].values():
-            path.pop("head", None)  # it is what GET is, and would only double the page
         types = [envelope for envelope, _ in _ENVELOPES.values()]
         schemas, components = msgspec.json.schema_components(
             types, ref_template="#/components/schemas/{name}"

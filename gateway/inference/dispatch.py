@@ -14,7 +14,7 @@ from backends.errors import BackendError, ConnectFailed, RequestUnsupported, Run
 from backends.transport import Response, Timeouts
 from gateway.admission import Admission, Lease
 from gateway.errors import GatewayError, InvalidRequest, Overloaded, Unavailable
-from gateway.inference.exchange import Exchange
+from gateway.exchange import Exchange
 from gateway.inference.failure import RETRY_UNREACHABLE_S, as_gateway_error
 from gateway.routing.runner import Runner
 from gateway.routing.table import Route, Target

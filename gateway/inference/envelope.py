@@ -96,6 +96,9 @@ _FIELDS = msgspec.json.Decoder(dict[str, Raw])
 _TOKEN_LIMITS = ("max_tokens", "max_completion_tokens")
 _ROUTED = ("model", "stream", *_TOKEN_LIMITS)
 _ROUTED_KEY = re.compile(b'"(?:%s)"' % "|".join(_ROUTED).encode())
+_ESCAPE = re.compile(rb"\\u00")
+"""Every escaped ASCII character begins so. (`in` takes twice as long to find that there is none.)"""
+
 
 def read_call(operation: Operation, body: bytes) -> Call:
     """Check a body and return the call it asks for.
@@ -155,7 +158,7 @@ def _refuse_duplicates(body: bytes, fields: dict[str, Raw]) -> None:
     # A key can only be there twice if its text is, or if letters of it are escaped, which no
     # ordinary serialiser does.
     keys = _ROUTED_KEY.findall(body)
-    if len(keys) == len(set(keys)) and b"\\u00" not in body:
+    if len(keys) == len(set(keys)) and _ESCAPE.search(body) is None:
         return
     # Tool schemas and prompts are full of these words; only what lies between the values counts.
     inside = b",".join(fields.values())

@@ -15,11 +15,11 @@ from starlette.types import Receive, Scope, Send
 from backends.base import Operation
 from gateway.auth import Authenticator
 from gateway.errors import GatewayError, MethodNotAllowed, Unavailable
+from gateway.exchange import Exchange, RequestIds
 from gateway.inference.body import BodyLimits, BodyReader, ClientGone
 from gateway.inference.departure import Departure
 from gateway.inference.dispatch import Dispatcher
 from gateway.inference.envelope import read_call
-from gateway.inference.exchange import Exchange, RequestIds
 from gateway.inference.relay import BrokenReply, relay
 from gateway.inference.responder import Responder
 from gateway.routing.table import RouteTable

@@ -7,8 +7,8 @@ from collections.abc import Callable
 from backends.base import StreamReader
 from backends.errors import BackendError
 from gateway.errors import GatewayError
+from gateway.exchange import Exchange
 from gateway.inference.dispatch import Run
-from gateway.inference.exchange import Exchange
 from gateway.inference.failure import as_gateway_error
 from gateway.inference.responder import Responder
 from gateway.telemetry.buckets import Buckets

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from starlette.types import Send
 
-from gateway.api.wire import error_body, error_headers
 from gateway.errors import GatewayError
-from gateway.inference.exchange import Exchange
+from gateway.exchange import Exchange
+from gateway.wire import error_body, error_headers
 
 _JSON = (b"content-type", b"application/json")
 _EVENT_STREAM = [

@@ -74,7 +74,7 @@ class Cycle:
         self.complete = False
         self._waiter: asyncio.Future[None] | None = None
         self._news = False
-        self._body: list[bytes] = []
+        self._body: bytes | bytearray = b""
         self._more = True
         self._head: bytes | None = None
         self._chunked = False
@@ -104,9 +104,14 @@ class Cycle:
         """A piece of the request body came; returns how many bytes wait to be read."""
         if self.complete:
             return 0
-        self._body.append(data)
+        if not self._body:
+            self._body = data
+        else:
+            if isinstance(self._body, bytes):
+                self._body = bytearray(self._body)
+            self._body += data
         self._notify()
-        return sum(map(len, self._body)) if len(self._body) > 1 else len(data)
+        return len(self._body)
 
     def end_of_body(self) -> None:
         """The request body is complete."""
@@ -123,7 +128,7 @@ class Cycle:
         """See ASGI."""
         if self.continue_expected:
             self.continue_expected = False
-            self._connection.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+            self._connection.outflow.write(b"HTTP/1.1 100 Continue\r\n\r\n")
         if not self._news and not self.disconnected and not self.complete:
             self._connection.resume_reading()
             self._waiter = self._connection.loop.create_future()
@@ -134,16 +139,15 @@ class Cycle:
         if self.disconnected or self.complete:
             return {"type": "http.disconnect"}
         self._news = False
-        body = self._body
-        data = body[0] if len(body) == 1 else b"".join(body)
-        self._body = []
+        data = bytes(self._body)
+        self._body = b""
         return {"type": "http.request", "body": data, "more_body": self._more}
 
     async def send(self, message: Message) -> None:
         """See ASGI."""
-        connection = self._connection
-        if connection.writable is not None and not self.disconnected:
-            await connection.drain()
+        outflow = self._connection.outflow
+        if outflow.full is not None and not self.disconnected:
+            await outflow.drain()
         if self.disconnected:
             return
         if message["type"] == "http.response.body":
@@ -154,6 +158,9 @@ class Cycle:
             raise RuntimeError(f"unexpected ASGI message {message['type']!r}")
 
     def _begin(self, status: int, headers: list[tuple[bytes, bytes]]) -> None:
+        if self._more:
+            # Whether the rest of the request still comes is not known, nor what would follow it.
+            self.keep_alive = False
         lines = [STATUS_LINES[status], self._connection.default_lines()]
         chunked = True
         for name, value in headers:
@@ -200,7 +207,7 @@ class Cycle:
                 raise RuntimeError("the body does not have the length that its header says")
             data = head + body if head else body
         if data:
-            self._connection.write(data)
+            self._connection.outflow.write(data)
         if not more:
             self.complete = True
             self._notify()

@@ -10,6 +10,9 @@ MAX_HEAD_BYTES = 1 << 16
 READ_AHEAD_BYTES = 1 << 16
 """Body bytes kept for an application that does not read them yet."""
 
+LINGER_S = 2.0
+"""How long a client that was refused may go on sending before it is cut off."""
+
 
 @dataclass(frozen=True, slots=True)
 class ConnectionLimits:
@@ -18,5 +21,6 @@ class ConnectionLimits:
     head_s: float
     connections: int
     idle_s: float = 75.0
-    """Idle connections are kept longer than most load balancers keep theirs, so that it is they
-    who close, and no request is lost to the race."""
+    """For a connection without a request, and for a client that does not read its answer. Idle
+    connections are kept longer than most load balancers keep theirs, so that it is they who close,
+    and no request is lost to the race."""

@@ -8,7 +8,7 @@ from typing import Literal
 
 import msgspec
 
-from gateway.inference.exchange import Exchange
+from gateway.exchange import Exchange
 from gateway.telemetry.bounded_names import harmless
 from gateway.telemetry.metrics import Metrics
 from gateway.telemetry.sink import Sink

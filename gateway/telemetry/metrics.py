@@ -22,7 +22,7 @@ from prometheus_client.core import (
 from prometheus_client.registry import Collector
 
 from backends.base import RunnerState
-from gateway.inference.exchange import Exchange
+from gateway.exchange import Exchange
 from gateway.routing.runner import Runner
 from gateway.telemetry.bounded_names import BoundedNames
 from gateway.telemetry.buckets import DURATION_S, FIRST_TOKEN_S, TOKEN_GAP_S, WAIT_S, Buckets

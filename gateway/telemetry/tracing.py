@@ -19,7 +19,7 @@ from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapProp
 from backends.base import Operation
 from gateway import __version__
 from gateway.errors import CannotStart
-from gateway.inference.exchange import Exchange
+from gateway.exchange import Exchange
 
 _OPERATIONS = {
     Operation.CHAT: "chat",
