@@ -10,10 +10,10 @@ anew. Which of the two happens depends on the events so far and never on how the
 
 from __future__ import annotations
 
-from msgspec.structs import replace
 from typing import Any
 
 import msgspec
+from msgspec.structs import replace
 
 from backends.base import Operation, Prepared, Usage
 from backends.choice import FAILED_REASONS, generated, mend_finish, mend_reasoning

@@ -6,6 +6,7 @@ import re
 import struct
 from base64 import b64encode
 from collections.abc import Mapping
+from functools import partial
 from types import MappingProxyType
 from typing import ClassVar
 
@@ -14,6 +15,7 @@ from msgspec import Raw
 
 from backends.base import (
     BackendKind,
+    BulkReader,
     Call,
     Operation,
     Prepared,
@@ -23,6 +25,7 @@ from backends.base import (
 )
 from backends.errors import RunnerRefused
 from backends.identity import is_llama_cpp_python, mismatch
+from backends.ollama_native.held_reply import HeldReply
 from backends.openai_compat import OpenAICompatBackend
 from backends.plain_text_chat import require_one_prompt, require_text_input, simplify_chat
 from backends.probing import Prober
@@ -81,6 +84,12 @@ class LlamaCppPythonBackend(OpenAICompatBackend):
         if prepared.call.operation is not Operation.EMBEDDINGS:
             return reply
         return self._read_embeddings(prepared, reply)
+
+    def bulk(self, prepared: Prepared) -> BulkReader:
+        """See `Backend.bulk`. Vectors have to be whole before they can be looked at or packed."""
+        if prepared.call.operation is not Operation.EMBEDDINGS:
+            return super().bulk(prepared)
+        return HeldReply(partial(self.read_reply, prepared), runner=self.label)
 
     async def look(self, prober: Prober) -> Probe:
         """Ask for the API's description once, then only whether it is still there.

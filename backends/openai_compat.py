@@ -7,8 +7,9 @@ how its state is found out (`look`). Everything here but `open` and `probe` is f
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
-from typing import ClassVar
+from abc import ABC, abstractmethod
+from collections.abc import Coroutine, Mapping, Sequence
+from typing import Any, ClassVar
 
 import msgspec
 from msgspec import Raw
@@ -38,7 +39,7 @@ PROBE_S = 3.0
 """Seconds that one probe may take altogether."""
 
 
-class OpenAICompatBackend:
+class OpenAICompatBackend(ABC):
     """Base of the adapters whose runner serves `/v1/chat/completions` and the like."""
 
     kind: BackendKind
@@ -103,11 +104,11 @@ class OpenAICompatBackend:
         `RequestUnsupported`."""
         ask_for_usage(call, fields)
 
-    async def open(self, prepared: Prepared, *, extra: bytes, timeouts: Timeouts) -> Response:
+    def open(
+        self, prepared: Prepared, *, extra: bytes, timeouts: Timeouts
+    ) -> Coroutine[Any, Any, Response]:
         """See `Backend.open`."""
-        return await self._transport.send(
-            prepared.head, prepared.body, extra=extra, timeouts=timeouts
-        )
+        return self._transport.send(prepared.head, prepared.body, extra=extra, timeouts=timeouts)
 
     def stream(self, prepared: Prepared) -> StreamReader:
         """See `Backend.stream`."""
@@ -140,9 +141,9 @@ class OpenAICompatBackend:
             detail = str(error)
         return Probe(RunnerState.DOWN, detail)
 
+    @abstractmethod
     async def look(self, prober: Prober) -> Probe:
         """Ask the runner for its state. Errors of the transport may pass."""
-        raise NotImplementedError
 
     async def aclose(self) -> None:
         """See `Backend.aclose`."""

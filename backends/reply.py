@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from msgspec.structs import replace
 from typing import Any
 
 import msgspec
+from msgspec.structs import replace
 
 from backends.base import Prepared, Reply
 from backends.choice import FAILED_REASONS, FINISH_REASONS, mend_finish, mend_reasoning

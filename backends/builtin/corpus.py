@@ -68,7 +68,7 @@ def conversations(corpus: Corpus, seed: int) -> Iterator[Conversation]:
         if chance.random() < 0.2:
             turns = chance.choice((2, 2, 2, 3, 4, 8))
         messages = [message for _ in range(turns) for message in _turn(corpus, chance)]
-        if chance.random() < 0.5:
+        if chance.random() < 0.4:
             role = "system" if chance.random() < 0.9 else "developer"
             messages.insert(0, Message(role, _system(corpus, chance)))
         yield tuple(messages)

@@ -11,7 +11,7 @@ from backends.builtin.vocabulary import END, START, Vocabulary
 
 SURE = 0.1
 """Weight of an id that could not be another one, given the answer so far."""
-HEAD = 12
+HEAD = 7
 """Ids after which most last answers are cut off: by then all answers differ."""
 
 
@@ -57,7 +57,7 @@ class Teacher:
             ids = self._vocabulary.encode(f"{START}assistant\n")
             lesson.put(ids, [0.0] * len(ids))
             ids = self._vocabulary.encode(message.text + END)
-            if message is conversation[-1] and self._chance.random() < 0.8:
+            if message is conversation[-1] and self._chance.random() < 0.85:
                 ids = ids[:HEAD]
             lesson.put(ids, self._weights(ids))
             ids = self._vocabulary.encode("\n")

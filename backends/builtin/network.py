@@ -16,10 +16,10 @@ class Shape:
     """Sizes of the network. Rows must be multiples of 32, the block of Q8_0."""
 
     vocabulary: int
-    width: int = 192
+    width: int = 128
     layers: int = 4
-    heads: int = 3
-    hidden: int = 512
+    heads: int = 2
+    hidden: int = 384
     context: int = 2048
     rope_base: float = 10_000.0
     epsilon: float = 1e-5

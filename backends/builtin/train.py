@@ -76,13 +76,13 @@ def train(shape: Shape, stream: Iterator[Batch], steps: int) -> Weights:
     matrices = [w for name, w in weights.items() if name.startswith("blk.") and w.ndim == 2]
     others = [w for name, w in weights.items() if not (name.startswith("blk.") and w.ndim == 2)]
     optimizers = [
-        torch.optim.Muon(matrices, lr=0.02, weight_decay=0.05),
-        torch.optim.AdamW(others, lr=0.004, weight_decay=0.0, betas=(0.9, 0.98)),
+        torch.optim.Muon(matrices, lr=0.006, weight_decay=0.05),
+        torch.optim.AdamW(others, lr=0.03, weight_decay=0.0, betas=(0.9, 0.98)),
     ]
     rates = [group["lr"] for optimizer in optimizers for group in optimizer.param_groups]
     turn, started, mean = rotation(shape), time.monotonic(), 0.0
     for step, batch in enumerate(itertools.islice(stream, steps)):
-        pace = min(1.0, (step + 1) / 50, 2.5 * (1 - step / steps))
+        pace = min(1.0, (step + 1) / 50, 1.1 * (1 - step / steps))
         for optimizer, rate in zip(optimizers, rates, strict=True):
             optimizer.param_groups[0]["lr"] = rate * pace
         learnt = batch.weights > 0
@@ -108,7 +108,7 @@ def main() -> None:
     """Train and write the GGUF."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path, default=model_path(), help="the GGUF to write")
-    parser.add_argument("--steps", type=int, default=800, help="steps of training")
+    parser.add_argument("--steps", type=int, default=1200, help="steps of training")
     options = parser.parse_args()
     torch.set_num_threads(2)
     corpus = read_corpus()

@@ -196,6 +196,8 @@ class Connection(asyncio.Protocol):
                 self._wake()
 
     def connection_lost(self, exc: Exception | None) -> None:
+        if self._transport is None:
+            return
         self._pool.lost(self)
         self._transport = None
         self._sender = None

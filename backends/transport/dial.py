@@ -64,6 +64,10 @@ class Dialer:
                     transport, _ = await connect(sock=sock)
         except BaseException:
             connection.abort()
+            if connection.alive:
+                # Cancelled at the last moment of connecting, uvloop closes the socket and tells
+                # nobody: the connection would live on until the garbage is collected.
+                connection.connection_lost(None)
             raise
         if connection.alive:
             _tune(transport.get_extra_info("socket"))

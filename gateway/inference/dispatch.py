@@ -142,7 +142,7 @@ class Dispatcher:
     ) -> Lease:
         began = self.clock()
         ticket = route.queue
-        if len(runners) != len(ticket.candidates) or began > deadline - ticket.wait_s:
+        if exchange.attempts or len(runners) != len(ticket.candidates):
             ticket = replace(
                 ticket,
                 candidates=tuple(runner.name for runner in runners),

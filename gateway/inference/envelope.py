@@ -93,11 +93,12 @@ _ENVELOPES: dict[Operation, msgspec.json.Decoder[Any]] = {
     Operation.EMBEDDINGS: msgspec.json.Decoder(EmbeddingsEnvelope),
 }
 _FIELDS = msgspec.json.Decoder(dict[str, Raw])
+_encode = msgspec.json.Encoder().encode
 _TOKEN_LIMITS = ("max_tokens", "max_completion_tokens")
 _ROUTED = ("model", "stream", *_TOKEN_LIMITS)
 _ROUTED_KEY = re.compile(b'"(?:%s)"' % "|".join(_ROUTED).encode())
 _ESCAPE = re.compile(rb"\\u00")
-"""Every escaped ASCII character begins so. (`in` takes twice as long to find that there is none.)"""
+"""How every escaped ASCII character begins. A regular expression finds none faster than `in`."""
 
 
 def read_call(operation: Operation, body: bytes) -> Call:
@@ -155,6 +156,8 @@ def _check_token_limit(
 
 
 def _refuse_duplicates(body: bytes, fields: dict[str, Raw]) -> None:
+    if len(_encode(fields)) == len(body):
+        return  # written without spaces, and not a byte is missing: so no key was there twice
     # A key can only be there twice if its text is, or if letters of it are escaped, which no
     # ordinary serialiser does.
     keys = _ROUTED_KEY.findall(body)

@@ -87,7 +87,8 @@ class ClientConnection(asyncio.Protocol):
         self.outflow.resume()
         if self._timer is not None:
             self._timer.cancel()
-        self._parser = None
+        # Without these, a connection that a client left lives on until the garbage is collected.
+        self._timer = self._parser = self._cycle = self._incoming = None
 
     def data_received(self, data: bytes) -> None:
         """Bytes of a request."""
@@ -124,6 +125,11 @@ class ClientConnection(asyncio.Protocol):
     def abort(self) -> None:
         """Cut the connection: the client must see that its answer is not complete."""
         self._transport.abort()
+
+    def served(self, cycle: Cycle) -> None:
+        """The application has returned, or failed."""
+        if cycle.task is not None:
+            self._state.tasks.discard(cycle.task)
 
     def resume_reading(self) -> None:
         """The application wants more of the request."""
@@ -218,9 +224,8 @@ class ClientConnection(asyncio.Protocol):
 
     def _begin(self, cycle: Cycle) -> None:
         self._cycle = cycle
-        task = self.loop.create_task(cycle.run(self._app))
-        self._state.tasks.add(task)
-        task.add_done_callback(self._state.tasks.discard)
+        cycle.task = self.loop.create_task(cycle.run(self._app))
+        self._state.tasks.add(cycle.task)
 
     def _pause_reading(self) -> None:
         if self._reading:

@@ -56,6 +56,7 @@ class Cycle:
         "continue_expected",
         "disconnected",
         "keep_alive",
+        "task",
     )
 
     def __init__(
@@ -72,6 +73,8 @@ class Cycle:
         self.continue_expected = continue_expected
         self.disconnected = False
         self.complete = False
+        self.task: asyncio.Task[None] | None = None
+        """What runs it."""
         self._waiter: asyncio.Future[None] | None = None
         self._news = False
         self._body: bytes | bytearray = b""
@@ -99,6 +102,8 @@ class Cycle:
         else:
             if not self.complete and not self.disconnected:
                 self._fail()
+        finally:
+            self._connection.served(self)
 
     def feed(self, data: bytes) -> int:
         """A piece of the request body came; returns how many bytes wait to be read."""

@@ -102,8 +102,12 @@ class RequestParser:
         self._in_body = True
         self._unbounded = 0
         parser = self._parser
-        url = httptools.parse_url(self._url)
-        path = (url.path or b"/").decode("ascii")
+        target = self._url
+        query = b""
+        if target[:1] != b"/" or b"?" in target or b"#" in target:
+            url = httptools.parse_url(target)
+            target, query = url.path or b"/", url.query or b""
+        path = target.decode("ascii")
         version = parser.get_http_version()
         if version not in ("1.1", "1.0"):
             raise ValueError(version)
@@ -112,8 +116,8 @@ class RequestParser:
                 "http_version": version,
                 "method": parser.get_method().decode("ascii"),
                 "path": unquote(path) if "%" in path else path,
-                "raw_path": url.path,
-                "query_string": url.query or b"",
+                "raw_path": target,
+                "query_string": query,
                 "headers": self._headers,
             },
             keep_alive=version == "1.1" and parser.should_keep_alive(),
