@@ -5,7 +5,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; do \
   $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
-PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet -c constraints.txt
+INSTALL := $(BIN)/python -m pip --disable-pip-version-check install --quiet
+COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+  --no-annotate --no-header --no-emit-index-url
 
 .PHONY: help run test quick check format bench constraints schema runners clean
 
@@ -42,9 +44,10 @@ runners: $(VENV)/.dev ## llama-cpp-python and vLLM in environments of their own,
 	@sh tests/runners.sh
 
 constraints: $(VENV)/.dev ## pin every dependency anew, with hashes
-	@$(PIP) uv && $(BIN)/uv pip compile --quiet --universal --python-version 3.11 \
-	  --generate-hashes --no-annotate --no-header --no-emit-index-url --upgrade \
-	  --extra embedded --extra otlp --extra dev --extra build pyproject.toml -o constraints.txt
+	@$(BIN)/python -m pip install --quiet uv
+	@$(COMPILE) --upgrade --extra embedded --extra build pyproject.toml -o constraints.txt
+	@$(COMPILE) --upgrade --constraint constraints.txt --extra embedded --extra build --extra otlp \
+	  --extra dev pyproject.toml -o constraints-dev.txt
 
 clean: ## remove what the targets above made
 	@rm -rf $(VENV) .runners build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
@@ -56,11 +59,11 @@ $(VENV)/bin/python:
 
 $(VENV)/.run: $(VENV)/bin/python pyproject.toml constraints.txt
 	@echo "installing dependencies (once)"
-	@$(PIP) hatchling editables
-	@$(PIP) --no-build-isolation -e '.[embedded]'
+	@$(INSTALL) --require-hashes -r constraints.txt
+	@$(INSTALL) --no-deps --no-build-isolation -e .
 	@touch $@
 
-$(VENV)/.dev: $(VENV)/.run
+$(VENV)/.dev: $(VENV)/.run constraints-dev.txt
 	@echo "installing development dependencies (once)"
-	@$(PIP) --no-build-isolation -e '.[embedded,dev]'
+	@$(INSTALL) --require-hashes -r constraints-dev.txt
 	@touch $@
