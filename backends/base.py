@@ -145,7 +145,7 @@ class Reply(Struct, frozen=True, gc=False):
 
 
 class BulkReader(Protocol):
-    """Passes a large non-streamed reply (over a megabyte: embeddings, images) on in constant memory.
+    """Passes a large non-streamed reply (over a megabyte: embeddings) on in constant memory.
 
     Only what can be mended in passing is mended: the model name where it is seen whole.
     """

@@ -1,5 +1,7 @@
-"""`GET /v1/models` and `GET /v1/models/{id}`, in one shape that the clients of OpenAI, Anthropic and
-vLLM all read."""
+"""`GET /v1/models` and `GET /v1/models/{id}`, in one shape for many clients.
+
+What the clients of OpenAI, Anthropic and vLLM look for stands side by side.
+"""
 
 from __future__ import annotations
 

@@ -101,7 +101,7 @@ class Dispatcher:
             runner = _unlimited(runners)
             if runner is None:
                 try:
-                    lease = await self._admit(route, runners, exchange, deadline)
+                    lease = await self._admit(route, target, runners, exchange, deadline)
                 except Overloaded as error:
                     raise _NextTarget(_loading(route, runners) or error) from error
                 runner = next(each for each in runners if each.name == lease.runner)
@@ -138,11 +138,17 @@ class Dispatcher:
         raise _NextTarget(failure)
 
     async def _admit(
-        self, route: Route, runners: Sequence[Runner], exchange: Exchange, deadline: float
+        self,
+        route: Route,
+        target: Target,
+        runners: Sequence[Runner],
+        exchange: Exchange,
+        deadline: float,
     ) -> Lease:
         began = self.clock()
         ticket = route.queue
-        if exchange.attempts or len(runners) != len(ticket.candidates):
+        as_planned = target is route.targets[0] and len(runners) == len(target.runners)
+        if exchange.attempts or not as_planned:
             ticket = replace(
                 ticket,
                 candidates=tuple(runner.name for runner in runners),

@@ -1,4 +1,4 @@
-"""What a runner's failure means for the caller: from `BackendError` to `GatewayError`, only here."""
+"""What a runner's failure means for the caller: from `BackendError` to `GatewayError`."""
 
 from __future__ import annotations
 

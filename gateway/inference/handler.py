@@ -151,9 +151,7 @@ def _failed(failure: BaseException, exchange: Exchange) -> GatewayError | None:
         # The length promised to the client is not reached, so the server cuts the connection.
         return None
     if isinstance(failure, Exception):
-        logger.error(
-            "request %s failed inside the gateway", exchange.request_id, exc_info=failure
-        )
+        logger.error("request %s failed inside the gateway", exchange.request_id, exc_info=failure)
         exchange.code = "internal_error"
         return GatewayError(
             f"The gateway failed; its log says more under request id {exchange.request_id}.",
@@ -164,4 +162,3 @@ def _failed(failure: BaseException, exchange: Exchange) -> GatewayError | None:
     exchange.status = exchange.status or 503
     exchange.code = "shutting_down"
     raise failure
-

@@ -80,68 +80,84 @@ async def _relay_stream(
     gaps: Buckets,
 ) -> None:
     reader = run.backend.stream(run.prepared)
-    response = run.response
-    part = responder.part
-    data = b"-"
-    out = b""
-    # Nothing is sent before the first event is there: until then an error can have a status.
-    while data and not (out and reader.started):
-        # A runner may open the stream at once and then read the prompt for a minute.
-        response.limit_idle(max(0.001, run.sent + run.timeouts.first_byte_s - clock()))
-        try:
-            data = await response.chunk()
-            out = reader.feed(data) if data else reader.finish()
-        except BackendError as error:
-            if not responder.started:
-                raise
-            await _break_off(run, responder, exchange, reader, error)
-            return
-        if out and not responder.started:
-            await responder.begin(events=True)
-        if out and not reader.started and data:
-            await part(out)
-    response.limit_idle(run.timeouts.idle_s)
-    exchange.last_token = clock()
-    if reader.started:
-        exchange.first_token = exchange.last_token
     try:
-        while data:
-            if out:
-                await part(out)
-            data = await response.chunk()
-            if data:
-                out = reader.feed(data)
-                now = clock()
-                gaps.observe(now - exchange.last_token)
-                exchange.last_token = now
-            else:
-                out = reader.finish()
+        data, out = await _until_first_token(run, reader, responder, clock)
+        exchange.last_token = clock()
+        if reader.started:
+            exchange.first_token = exchange.last_token
+        if data:
+            run.response.limit_idle(run.timeouts.idle_s)
+            out = await _until_end(run, reader, responder, out, _Watch(exchange, gaps, clock))
     except BackendError as error:
-        await _break_off(run, responder, exchange, reader, error)
-        return
+        if not responder.started:
+            raise
+        # A stream that has begun can only end in an error event: nothing else says so any more.
+        failure = as_gateway_error(run.runner.name, error)
+        exchange.code = failure.code
+        out = reader.abort(failure.message)
     finally:
         exchange.usage = reader.usage
         exchange.chunks = reader.chunks
-    if reader.failed is not None:
+    if reader.failed is not None and exchange.code is None:
         exchange.code = "stream_failed"
     # The runner is done with it: its slot need not wait for a slow reader.
     run.close()
     await responder.end(out)
 
 
-async def _break_off(
-    run: Run,
-    responder: Responder,
-    exchange: Exchange,
-    reader: StreamReader,
-    error: BackendError,
-) -> None:
-    """End a stream that has begun with an error event: nothing else can say so any more."""
-    failure = as_gateway_error(run.runner.name, error)
-    exchange.code = failure.code
-    exchange.usage = reader.usage
-    run.close()
-    await responder.end(reader.abort(failure.message))
+async def _until_first_token(
+    run: Run, reader: StreamReader, responder: Responder, clock: Callable[[], float]
+) -> tuple[bytes, bytes]:
+    """Read until a token, or the end, has come; returns what was read and what to send of it.
+
+    The response begins with the first event: until then an error can still have a status.
+    """
+    data, out = b"-", b""
+    while data and not (out and reader.started):
+        if out:
+            await responder.part(out)
+        # A runner may open the stream at once and then read the prompt for a minute.
+        left_s = run.sent + run.timeouts.first_byte_s - clock()
+        run.response.limit_idle(max(0.001, left_s))
+        data = await run.response.chunk()
+        out = reader.feed(data) if data else reader.finish()
+        if out and not responder.started:
+            await responder.begin(events=True)
+    return data, out
+
+
+class _Watch:
+    """Takes the times between the pieces of one stream."""
+
+    __slots__ = ("_clock", "_exchange", "_gaps")
+
+    def __init__(self, exchange: Exchange, gaps: Buckets, clock: Callable[[], float]) -> None:
+        self._exchange = exchange
+        self._gaps = gaps
+        self._clock = clock
+
+    def piece(self) -> None:
+        """A piece has come."""
+        now = self._clock()
+        exchange = self._exchange
+        if exchange.last_token is not None:
+            self._gaps.observe(now - exchange.last_token)
+        exchange.last_token = now
+
+
+async def _until_end(
+    run: Run, reader: StreamReader, responder: Responder, out: bytes, watch: _Watch
+) -> bytes:
+    """Pass everything on but the last part, which is returned."""
+    chunk, feed, part, piece = run.response.chunk, reader.feed, responder.part, watch.piece
+    while True:
+        if out:
+            await part(out)
+        data = await chunk()
+        if not data:
+            return reader.finish()
+        out = feed(data)
+        piece()
 
 
 def _note(exchange: Exchange, failure: GatewayError) -> None:

@@ -76,9 +76,7 @@ def found_table(
     return RouteTable(routes)
 
 
-def _offered(
-    runner: Runner, settings: RunnerSettings
-) -> Iterable[tuple[str, tuple[str, ...]]]:
+def _offered(runner: Runner, settings: RunnerSettings) -> Iterable[tuple[str, tuple[str, ...]]]:
     if runner.probe is None or runner.probe.models is None:
         launch = settings.launch
         if launch is not None and (launch.model_name or launch.model == "builtin"):

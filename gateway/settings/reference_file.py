@@ -1,4 +1,4 @@
-"""`python -m gateway.settings.reference_file` writes config/REFERENCE.md: every setting, for people.
+"""`python -m gateway.settings.reference_file` writes config/REFERENCE.md: every setting explained.
 
 It is made from the same models that read the configuration, so it cannot say anything else.
 """
@@ -16,8 +16,8 @@ REFERENCE_FILE = Path("config") / "REFERENCE.md"
 _HEAD = """# Configuration reference
 
 Every setting, with its default. Durations are in seconds. Each can be set in `config/gateway.yaml`,
-in a profile, or by an environment variable: `server.port` is `SLUICEGATE_SERVER__PORT`. In the name of
-a variable, a runner's or model's own name is written in capitals, with `_` for any other character.
+in a profile, or by an environment variable: `server.port` is `SLUICEGATE_SERVER__PORT`. In a
+variable, a runner's or model's own name is written in capitals, with `_` for any other character.
 
 This file is generated (`make schema`); `sluicegate check` shows which values are in force, and why.
 

@@ -181,9 +181,7 @@ _HISTOGRAMS = {
 }
 
 
-def _counter(
-    name: str, text: str, labels: tuple[str, ...], values: Mapping[Any, int]
-) -> Metric:
+def _counter(name: str, text: str, labels: tuple[str, ...], values: Mapping[Any, int]) -> Metric:
     family = CounterMetricFamily(name, text, labels=labels)
     for key, value in list(values.items()):
         family.add_metric(list(key), value)

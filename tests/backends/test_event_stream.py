@@ -126,6 +126,23 @@ def test_thinking_text_goes_by_both_names(name: str, gap: str) -> None:
     assert stream.started
 
 
+def test_thinking_under_both_names_passes_if_they_agree() -> None:
+    stream = reader()
+    agreeing = sse(chunk({"reasoning": "hm", "reasoning_content": "hm"}))
+    differing = sse(chunk({"reasoning": "hm", "reasoning_content": None}))
+    stream.feed(sse(ROLE))
+    for each in (agreeing, differing):
+        (found,) = deltas(events(stream.feed(each)))
+        assert found == {"reasoning": "hm", "reasoning_content": "hm"}
+
+
+def test_a_model_name_that_is_written_with_escapes_is_replaced_all_the_same() -> None:
+    stream = reader()
+    for each in (ROLE, HELLO, HELLO | {"model": None}, HELLO | {"model": "other"}, HELLO):
+        escaped = sse(each).replace(b'"tiny"', b'"t\\u0069ny"')
+        assert [found["model"] for found in events(stream.feed(escaped))] == ["public"]
+
+
 def test_empty_thinking_is_not_taken_for_an_answer() -> None:
     stream = reader()
     stream.feed(

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from backends.base import BackendKind, Operation, Prepared, TargetModel
+from backends.base import BackendKind, Operation, Prepared, TargetModel, Usage
 from backends.errors import RequestUnsupported, RunnerRefused
 from tests.backends.adapters import MESSAGES, adapter, prepare, sent
 from tests.fakes.recording import make_call, recordings
@@ -118,6 +118,14 @@ def test_vectors_come_in_base64_when_that_was_asked_for() -> None:
     unpacked = struct.unpack(f"<{len(data) // 4}f", data)
     assert unpacked == pytest.approx(plain["embedding"], rel=1e-6)
     assert len(unpacked) == 64
+
+
+def test_a_large_reply_is_packed_as_well() -> None:
+    call = make_call(Operation.EMBEDDINGS, {"input": "a", "encoding_format": "base64"})
+    reader = adapter(KIND).bulk(Prepared(call, TargetModel("tiny"), b"", b""))
+    assert reader.feed(recordings(KIND)["embeddings_served"].answer) == b""
+    assert isinstance(json.loads(reader.finish())["data"][0]["embedding"], str)
+    assert reader.usage == Usage(1, 0)
 
 
 def test_a_vector_for_each_token_is_no_embedding() -> None:

@@ -81,6 +81,7 @@ def test_a_url_that_ends_in_v1_is_not_doubled() -> None:
         ({}, {"include_usage": True}),
         ({"stream_options": None}, {"include_usage": True}),
         ({"stream_options": {"include_usage": False}}, {"include_usage": True}),
+        ({"stream_options": "yes"}, {"include_usage": True}),
         ({"stream_options": {"x": 1}}, {"x": 1, "include_usage": True}),
         ({"stream_options": {"include_usage": True}}, {"include_usage": True}),
     ],

@@ -60,7 +60,8 @@ class Recording:
 
 def make_call(operation: Operation, body: Mapping[str, Any], *, model: str = "public") -> Call:
     """A call with the fields of `body`."""
-    options = body.get("stream_options") or {}
+    given = body.get("stream_options")
+    options = given if isinstance(given, dict) else {}
     return Call(
         operation,
         model,

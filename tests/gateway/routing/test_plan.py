@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 from backends.base import ModelCard, Probe, RunnerState
 from backends.builtin import MODEL_ID
 from gateway.routing.plan import DEMONSTRATION, configured_table, found_table
@@ -112,9 +114,11 @@ def test_latest_means_nothing_special_to_other_backends() -> None:
     assert names(found(seen("r", "vllm", "llama3:latest"))) == {"llama3:latest": ()}
 
 
-def test_an_alias_never_hides_a_model_of_that_name() -> None:
-    table = found(seen("r", "ollama", "llama3:latest", "llama3"))
+@pytest.mark.parametrize("models", [("llama3:latest", "llama3"), ("llama3", "llama3:latest")])
+def test_an_alias_never_hides_a_model_of_that_name(models: tuple[str, ...]) -> None:
+    table = found(seen("r", "ollama", *models))
     assert table.resolve("llama3").targets[0].model.name == "llama3"
+    assert names(table) == {"llama3:latest": (), "llama3": ()}
 
 
 def test_the_same_model_on_two_runners_of_one_backend_has_both() -> None:
