@@ -144,7 +144,14 @@ def _with_cors(app: ASGIApp, origins: Iterable[str]) -> ASGIApp:
         allow_origins=list(origins),
         allow_methods=["GET", "POST", "OPTIONS"],
         allow_headers=["*"],
-        expose_headers=["x-request-id", "retry-after", "x-sluicegate-queue-ms"],
+        expose_headers=[
+            "x-request-id",
+            "retry-after",
+            "retry-after-ms",
+            "x-sluicegate-queue-ms",
+            "x-sluicegate-runner",
+            "x-sluicegate-ignored",
+        ],
     )
 
 

@@ -121,7 +121,7 @@ class Dispatcher:
                 if response.status == 200:
                     handed_over = True
                     exchange.backend, exchange.runner = target.backend, runner.name
-                    exchange.ignored = prepared.ignored
+                    exchange.note_ignored(prepared.ignored)
                     return Run(runner, backend, prepared, response, lease, timeouts, sent)
                 raise await _read_refusal(backend, response)
             except BackendError as error:
@@ -154,7 +154,13 @@ class Dispatcher:
                 candidates=tuple(runner.name for runner in runners),
                 wait_s=max(0.0, deadline - began),
             )
-        lease = await self.admission.admit(ticket)
+        for runner in runners:
+            runner.claims += 1
+        try:
+            lease = await self.admission.admit(ticket)
+        finally:
+            for runner in runners:
+                runner.claims -= 1
         exchange.queue_s += self.clock() - began
         return lease
 
@@ -187,6 +193,10 @@ def _prepare(runner: Runner, call: Call, target: Target, route: Route) -> Prepar
         prepared = runner.backend.prepare(call, target.model)
     except RequestUnsupported as error:
         raise as_gateway_error(runner.name, error) from error
+    except RecursionError:
+        raise InvalidRequest(
+            "A field of the request is nested too deeply.", code="invalid_body"
+        ) from None
     if prepared.ignored and route.strict:
         names = ", ".join(f"'{name}'" for name in prepared.ignored)
         raise InvalidRequest(

@@ -51,12 +51,18 @@ class Attendant:
         """Set once the runner was looked at, or could not be launched."""
         self._task: asyncio.Task[None] | None = None
 
-    def start(self) -> None:
-        """Begin; returns at once."""
+    def start(self, *, after: asyncio.Task[None] | None = None) -> None:
+        """Begin; returns at once. A runner of ours is launched only when `after` has ended."""
         if self.settings.launch is None:
             assert self.settings.url is not None
             self.runner.backend = self._connect(self.runner.name, self.settings, self.settings.url)
-        self._task = asyncio.create_task(self._attend(), name=f"runner {self.runner.name}")
+        self._task = asyncio.create_task(self._attend(after), name=f"runner {self.runner.name}")
+
+    def retire(self) -> None:
+        """Stop looking; what runs may go on until `stop`."""
+        self.runner.retire()
+        if self._task is not None and self.runner.backend is not None:
+            self._task.cancel()
 
     async def stop(self) -> None:
         """Stop looking, close the connections, and end the process if it is ours. Idempotent."""
@@ -81,8 +87,10 @@ class Attendant:
             soon = asyncio.get_running_loop().time() + _DOWN_S
             turn.reschedule(min(soon, turn.when() or soon))
 
-    async def _attend(self) -> None:
+    async def _attend(self, after: asyncio.Task[None] | None) -> None:
         try:
+            if after is not None:
+                await asyncio.wait([after])
             if self.settings.launch is not None:
                 await self._launch()
             while True:

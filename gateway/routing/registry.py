@@ -56,11 +56,13 @@ class Registry:
             settings.discovery.enabled == "auto" and not wanted
         ):
             wanted = {**await self._discover(settings), **wanted}
-        for name in list(self._attendants):
-            if wanted.get(name) != self._attendants[name].settings:
-                self._retire(self._attendants.pop(name))
+        retired = {
+            name: self._retire(self._attendants.pop(name))
+            for name in list(self._attendants)
+            if wanted.get(name) != self._attendants[name].settings
+        }
         self._attendants = {
-            name: self._attendants.get(name) or self._attend(name, runner)
+            name: self._attendants.get(name) or self._attend(name, runner, retired.get(name))
             for name, runner in wanted.items()
         }
         self._models = dict(settings.models)
@@ -78,7 +80,12 @@ class Registry:
         """Stop every runner that is ours and close every connection. Idempotent."""
         attendants = list(self._attendants.values())
         self._attendants = {}
-        await asyncio.gather(*(attendant.stop() for attendant in attendants), *self._retired)
+        for task in self._retired:
+            task.cancel()  # which ends the wait for its requests, and stops it
+        stops = [attendant.stop() for attendant in attendants]
+        for result in await asyncio.gather(*stops, *self._retired, return_exceptions=True):
+            if isinstance(result, Exception):
+                logger.error("a runner could not be stopped", exc_info=result)
 
     async def _discover(self, settings: Settings) -> dict[str, RunnerSettings]:
         found = await discover(self._connect)
@@ -91,7 +98,9 @@ class Registry:
             )
         return wanted
 
-    def _attend(self, name: str, settings: RunnerSettings) -> Attendant:
+    def _attend(
+        self, name: str, settings: RunnerSettings, before: asyncio.Task[None] | None
+    ) -> Attendant:
         runner = Runner(
             name,
             settings.backend,
@@ -105,7 +114,9 @@ class Registry:
             progress=self._progress,
             on_look=self._looked,
         )
-        attendant.start()
+        # A fixed port is free again only when the process that had it has ended.
+        fixed = settings.launch is not None and settings.launch.port is not None
+        attendant.start(after=before if fixed else None)
         return attendant
 
     def _set_slots(self, name: str, slots: int) -> None:
@@ -128,19 +139,19 @@ class Registry:
             self.table = found_table(pairs)
         self._publish(self.table)
 
-    def _retire(self, attendant: Attendant) -> None:
+    def _retire(self, attendant: Attendant) -> asyncio.Task[None]:
+        attendant.retire()
         task = asyncio.create_task(self._finish(attendant))
         self._retired.add(task)
         task.add_done_callback(self._retired.discard)
+        return task
 
     async def _finish(self, attendant: Attendant) -> None:
-        name = attendant.runner.name
-        while self._needed(attendant.runner):  # noqa: ASYNC110  # rare, and nobody waits for it
-            await asyncio.sleep(0.2)
-        await attendant.stop()
-        if name not in self._attendants:
-            self._admission.forget(name)
-
-    def _needed(self, runner: Runner) -> bool:
-        gone = runner.name not in self._attendants
-        return bool(runner.in_flight or (gone and self._admission.waiting(runner.name)))
+        runner = attendant.runner
+        try:
+            while runner.in_flight or runner.claims:  # noqa: ASYNC110  # rare; nobody waits for it
+                await asyncio.sleep(0.2)
+        finally:
+            await attendant.stop()
+        if runner.name not in self._attendants:
+            self._admission.forget(runner.name)

@@ -31,6 +31,8 @@ class Runner:
         self.probe: Probe | None = None
         self.in_flight = 0
         """Requests of this replica on it, with or without slots."""
+        self.claims = 0
+        """Requests that wait for a slot and may be given one of its."""
         self.unlimited = pinned == "unlimited"
         self._pinned = pinned if isinstance(pinned, int) else None
         self._on_slots = on_slots
@@ -102,6 +104,10 @@ class Runner:
     @property
     def _wakes(self) -> bool:
         return self.probe is None or self.probe.wakes
+
+    def retire(self) -> None:
+        """It is no longer in the configuration: what becomes of it says nothing about its name."""
+        self._on_slots = lambda name, slots: None
 
     def _publish(self) -> None:
         state = self.state

@@ -85,6 +85,7 @@ class ClientConnection(asyncio.Protocol):
                 cycle.lost()
         self._pipeline.clear()
         self.outflow.resume()
+        self.outflow.stop()
         if self._timer is not None:
             self._timer.cancel()
         # Without these, a connection that a client left lives on until the garbage is collected.

@@ -16,6 +16,7 @@ class Outflow:
         self._stall_s = stall_s
         self._loop = asyncio.get_running_loop()
         self._timer: asyncio.TimerHandle | None = None
+        self._ending = False
         self.full: asyncio.Future[None] | None = None
         """Set while the client reads too slowly; done when it has caught up, or left."""
         self.write = transport.write
@@ -25,11 +26,12 @@ class Outflow:
         """The client reads too slowly."""
         if self.full is None:
             self.full = self._loop.create_future()
-            self.cut_in(self._stall_s)
+            self._arm(self._stall_s)
 
     def resume(self) -> None:
         """The client has caught up, or left."""
-        self.stop()
+        if not self._ending:
+            self.stop()
         full, self.full = self.full, None
         if full is not None and not full.done():
             full.set_result(None)
@@ -40,12 +42,16 @@ class Outflow:
             await asyncio.shield(self.full)
 
     def cut_in(self, time_s: float) -> None:
-        """Cut the connection after `time_s`, unless it has ended, or is to be cut sooner."""
-        if self._timer is None:
-            self._timer = self._loop.call_later(time_s, self._transport.abort)
+        """Nothing more is to come: cut the connection after `time_s`, unless it has ended."""
+        self._ending = True
+        self._arm(time_s)
 
     def stop(self) -> None:
         """Stop watching."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
+
+    def _arm(self, time_s: float) -> None:
+        self.stop()
+        self._timer = self._loop.call_later(time_s, self._transport.abort)

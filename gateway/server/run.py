@@ -46,6 +46,7 @@ class Replica:
         self._reload = reload
         self._stop = asyncio.Event()
         self._reloading: asyncio.Task[None] | None = None
+        self._reload_asked = False
         limits = ConnectionLimits(
             head_s=settings.server.header_timeout_s, connections=settings.server.max_connections
         )
@@ -130,8 +131,17 @@ class Replica:
                 loop.remove_signal_handler(number)
 
     def _begin_reload(self) -> None:
+        self._reload_asked = True
         if self._reloading is None or self._reloading.done():
-            self._reloading = asyncio.create_task(self._apply_reload(), name="reload")
+            self._reloading = asyncio.create_task(self._reload_while_asked(), name="reload")
+
+    async def _reload_while_asked(self) -> None:
+        while self._reload_asked:
+            self._reload_asked = False
+            try:
+                await self._apply_reload()
+            except Exception:
+                logger.exception("the configuration could not be taken over")
 
     async def _apply_reload(self) -> None:
         settings = self._reload()
