@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
 from starlette.middleware.cors import CORSMiddleware
-from starlette.types import ASGIApp
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from gateway.admission import LocalGate
 from gateway.api.control_plane import control_plane
@@ -139,8 +139,12 @@ class Gateway:
 
 
 def _with_cors(app: ASGIApp, origins: Iterable[str]) -> ASGIApp:
+    async def by_messages(scope: Scope, receive: Receive, send: Send) -> None:
+        # The headers are added to the messages of ASGI, so no other way may be taken.
+        await app({**scope, "extensions": {}}, receive, send)
+
     return CORSMiddleware(
-        app,
+        by_messages,
         allow_origins=list(origins),
         allow_methods=["GET", "POST", "OPTIONS"],
         allow_headers=["*"],

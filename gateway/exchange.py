@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import re
 import secrets
-from collections.abc import Iterable
+from collections.abc import Sequence
 from typing import Any
 
 from backends.base import Operation, Usage
@@ -93,11 +93,13 @@ class Exchange:
         elif _REQUEST_ID.fullmatch(value):
             self.request_id = value.decode("ascii")
 
-    def note_ignored(self, names: Iterable[str]) -> None:
+    def note_ignored(self, names: Sequence[str]) -> None:
         """Keep the names of parameters that the runner ignores, those fit for a header and a log.
 
         Some are made up by the caller, who may have put anything into them.
         """
+        if not names:
+            return
         fit = (name for name in names if _PARAMETER.fullmatch(name))
         self.ignored = tuple(itertools.islice(fit, MOST_IGNORED))
 

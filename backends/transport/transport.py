@@ -40,6 +40,7 @@ class Transport:
         """For messages: carries no credentials."""
         self._headers = tuple(headers)
         self._dialer = Dialer(self._address, tls or Tls())
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._pool = Pool(idle_s, max_idle)
         self.head("GET", "/")
 
@@ -78,7 +79,10 @@ class Transport:
         A kept connection that dies before the first byte of the answer has most likely been closed
         by the runner before it saw the request, so the request is sent once more, on a new one.
         """
-        now = asyncio.get_running_loop().time()
+        loop = self._loop
+        if loop is None:  # asked for once: each time costs a system call
+            loop = self._loop = asyncio.get_running_loop()
+        now = loop.time()
         total_at = now + timeouts.total_s
         if extra:
             head += extra

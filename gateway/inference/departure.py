@@ -1,6 +1,7 @@
 """Notice at once that the client has left, whatever the request is waiting for.
 
-ASGI says so only to whoever awaits `receive()`. A task for that costs more than the rest of the
+ASGI says so only to whoever awaits `receive()`; our own server has a shorter way (`direct.py`).
+Anywhere else `receive()` has to be awaited. A task for that costs more than the rest of the
 bookkeeping of a request, so the awaitable is stepped by hand: it runs up to the future it waits
 for, and that future's callback steps it on. `receive()` of an ASGI server waits for a future of the
 running loop and needs no task of its own.
@@ -16,6 +17,7 @@ from typing import Any, cast
 from starlette.types import Message, Receive
 
 from gateway.inference.body import ClientGone
+from gateway.inference.direct import Direct
 
 
 class Departure:
@@ -26,16 +28,23 @@ class Departure:
     `receive()` yields from then on is dropped.
     """
 
-    __slots__ = ("_pending", "_receive", "_task", "left")
+    __slots__ = ("_direct", "_pending", "_receive", "_task", "left")
 
-    def __init__(self, receive: Receive, task: asyncio.Task[Any]) -> None:
-        """`task` is the one that enters it."""
+    def __init__(
+        self, receive: Receive, task: asyncio.Task[Any], direct: Direct | None = None
+    ) -> None:
+        """`task` is the one that enters it. A server that is `direct` tells by itself."""
         self._receive = receive
+        self._direct = direct
         self._task = task
         self._pending: Coroutine[Any, Any, Message] | None = None
         self.left = False
 
     def __enter__(self) -> Departure:
+        if self._direct is not None:
+            if not self._direct.on_departure(self._leave):
+                raise ClientGone
+            return self
         self._pending = self._begin()
         if self._gone(self._pending):
             raise ClientGone
@@ -47,6 +56,8 @@ class Departure:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        if self._direct is not None:
+            self._direct.on_departure(None)
         pending, self._pending = self._pending, None
         if pending is not None:
             pending.close()
@@ -61,8 +72,11 @@ class Departure:
     def _on_progress(self, _done: object = None) -> None:
         pending = self._pending
         if pending is not None and self._gone(pending):
-            self.left = True
-            self._task.cancel()
+            self._leave()
+
+    def _leave(self) -> None:
+        self.left = True
+        self._task.cancel()
 
     def _gone(self, pending: Coroutine[Any, Any, Message]) -> bool:
         """Step on to the next wait, where `_on_progress` is called; whether the client left."""

@@ -18,6 +18,7 @@ from gateway.errors import GatewayError, MethodNotAllowed, Unavailable
 from gateway.exchange import Exchange, RequestIds
 from gateway.inference.body import BodyLimits, BodyReader, ClientGone
 from gateway.inference.departure import Departure
+from gateway.inference.direct import Direct, direct
 from gateway.inference.dispatch import Dispatcher
 from gateway.inference.envelope import read_call
 from gateway.inference.relay import BrokenReply, relay
@@ -63,6 +64,7 @@ class InferenceHandler:
         self.draining = False
         self.active = 0
         self._idle: asyncio.Future[None] | None = None
+        self._loop = asyncio.get_running_loop()
         self._bodies = BodyReader()
         self._dispatcher = dispatcher
         self._recorder = recorder
@@ -76,12 +78,13 @@ class InferenceHandler:
         clock = self._clock
         exchange = Exchange(ENDPOINTS[scope["path"]], clock(), self._ids.next())
         exchange.read_headers(scope["headers"])
-        responder = Responder(send, exchange)
+        offered = direct(scope)
+        responder = Responder(send, exchange, offered)
         if self._tracer is not None:
             self._tracer.begin(exchange)
         self.active += 1
         try:
-            await self._serve(scope["method"], exchange, receive, responder)
+            await self._serve(scope["method"], exchange, receive, responder, offered)
         except BaseException as failure:
             answer = _failed(failure, exchange)
             if answer is not None and not responder.started:
@@ -102,7 +105,12 @@ class InferenceHandler:
             await self._idle
 
     async def _serve(
-        self, method: str, exchange: Exchange, receive: Receive, responder: Responder
+        self,
+        method: str,
+        exchange: Exchange,
+        receive: Receive,
+        responder: Responder,
+        offered: Direct | None,
     ) -> None:
         if method != "POST":
             raise MethodNotAllowed(method, exchange.operation.value, ("POST",))
@@ -114,7 +122,7 @@ class InferenceHandler:
         if principal.tenant:
             exchange.tenant = principal.tenant
         table = self.table
-        task = cast("asyncio.Task[Any]", asyncio.current_task())
+        task = cast("asyncio.Task[Any]", asyncio.current_task(self._loop))
         body = await self._bodies.read(
             receive,
             task=task,
@@ -126,7 +134,7 @@ class InferenceHandler:
         exchange.stream = call.stream
         route = table.resolve(call.model)
         exchange.model = route.model
-        with Departure(receive, task):
+        with Departure(receive, task, offered):
             run = await self._dispatcher.open(call, route, exchange)
             try:
                 gaps = self._metrics.pair(route.model, run.runner.kind).token_gap

@@ -172,6 +172,7 @@ class ClientConnection(asyncio.Protocol):
             keep_alive=keep_alive,
             continue_expected=continue_expected,
         )
+        cycle.offer()
         self._incoming = cycle
         if self._cycle is None:
             self._begin(cycle)

@@ -9,9 +9,12 @@ from __future__ import annotations
 import asyncio
 import http
 import logging
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from starlette.types import ASGIApp, Message, Scope
+
+from gateway.inference.direct import EXTENSION
 
 if TYPE_CHECKING:
     from gateway.server.connection import ClientConnection
@@ -50,6 +53,7 @@ class Cycle:
         "_left_to_send",
         "_more",
         "_news",
+        "_on_departure",
         "_scope",
         "_waiter",
         "complete",
@@ -75,6 +79,7 @@ class Cycle:
         self.complete = False
         self.task: asyncio.Task[None] | None = None
         """What runs it."""
+        self._on_departure: Callable[[], None] | None = None
         self._waiter: asyncio.Future[None] | None = None
         self._news = False
         self._body: bytes | bytearray = b""
@@ -127,7 +132,27 @@ class Cycle:
         """The client has left."""
         if not self.complete:
             self.disconnected = True
+            if self._on_departure is not None:
+                self._on_departure()
         self._notify()
+
+    def offer(self) -> None:
+        """Let the application use it directly."""
+        self._scope["extensions"] = {EXTENSION: self}
+
+    def on_departure(self, callback: Callable[[], None] | None) -> bool:
+        """See `Direct`."""
+        self._on_departure = callback
+        return not self.disconnected
+
+    def answer(self, status: int, headers: list[tuple[bytes, bytes]], body: bytes) -> bool:
+        """See `Direct`."""
+        if self._connection.outflow.full is not None:
+            return False
+        if not self.disconnected:
+            self._begin(status, headers)
+            self._send_body(body, False)
+        return True
 
     async def receive(self) -> Message:
         """See ASGI."""

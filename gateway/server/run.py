@@ -148,11 +148,24 @@ class Replica:
         if settings is None:
             logger.error("the configuration stays as it was")
             return
-        if settings.server != self._settings.server:
-            logger.warning("changes under 'server' take effect at the next start")
+        for name in _only_at_the_start(self._settings, settings):
+            logger.warning("what changed under '%s' takes effect at the next start", name)
         self._settings = settings
         await self._gateway.apply(settings)
         logger.info("the configuration was reloaded")
+
+
+_LIVE = {"max_body_mb", "body_timeout_s", "drain_s"}
+"""What is taken over at once of the settings under `server`."""
+
+
+def _only_at_the_start(old: Settings, new: Settings) -> Iterator[str]:
+    """Sections that differ in what a running gateway does not take over."""
+    if old.server.model_dump(exclude=_LIVE) != new.server.model_dump(exclude=_LIVE):
+        yield "server"
+    for name in ("log", "queue", "metrics", "tracing"):
+        if getattr(old, name) != getattr(new, name):
+            yield name
 
 
 def _settle_memory() -> None:
