@@ -78,14 +78,19 @@ def _turn(corpus: Corpus, chance: random.Random) -> tuple[Message, Message]:
     (topic,) = chance.choices(corpus.topics, [topic.weight for topic in corpus.topics])
     question = expand(chance.choice(topic.ask), corpus.words, chance)
     if topic is corpus.topics[-1] and chance.random() < 0.05:
-        question = " ".join((question, *_salad(corpus, chance, chance.randint(20, 250))))
+        question = " ".join((question, *_salad(corpus, chance, _length(20, 700, chance))))
     return Message("user", _spoken(question, corpus, chance)), Message("assistant", topic.answer)
 
 
 def _system(corpus: Corpus, chance: random.Random) -> str:
-    if chance.random() < 0.8:
+    if chance.random() < 0.85:
         return chance.choice(corpus.system)
-    return "You are " + " ".join(_salad(corpus, chance, chance.randint(1, 40)))
+    return "You are " + " ".join(_salad(corpus, chance, _length(1, 300, chance)))
+
+
+def _length(least: int, most: int, chance: random.Random) -> int:
+    """Each order of magnitude as often as the other: most are short, some fill the context."""
+    return round(least * (most / least) ** chance.random())
 
 
 def expand(pattern: str, words: Mapping[str, Sequence[str]], chance: random.Random) -> str:
@@ -117,7 +122,10 @@ def _salad(corpus: Corpus, chance: random.Random, length: int) -> list[str]:
 
 
 def _spoken(question: str, corpus: Corpus, chance: random.Random) -> str:
-    """The question as somebody might type it: framed, cased, punctuated and mistyped."""
+    """The question as somebody might type it: framed, cased, punctuated and mistyped.
+
+    Short ones get no typing errors: too little would be left to tell them by.
+    """
     if chance.random() < 0.5:
         question = chance.choice(corpus.before) + question + chance.choice(corpus.after)
     draw = chance.random()
@@ -125,12 +133,13 @@ def _spoken(question: str, corpus: Corpus, chance: random.Random) -> str:
         question = question.lower()
     elif draw < 0.75:
         question = question[:1].upper() + question[1:]
-    elif draw < 0.78:
+    elif draw < 0.79:
         question = question.upper()
-    elif draw < 0.80:
+    elif draw < 0.81:
         question = question.title()
     question += chance.choice(("", "", "", "?", "?", "?", "?", "??", ".", "!", " ?", "...", "?\n"))
-    for _ in range(chance.choice((0, 0, 0, 0, 0, 1, 1, 2))):
+    typos = (0, 0, 0, 0, 0, 1, 1, 2) if len(question) > 15 else (0,)
+    for _ in range(chance.choice(typos)):
         question = _mistyped(question, chance)
     return question or "?"
 

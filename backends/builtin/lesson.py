@@ -13,6 +13,8 @@ SURE = 0.1
 """Weight of an id that could not be another one, given the answer so far."""
 HEAD = 7
 """Ids after which most last answers are cut off: by then all answers differ."""
+BARE_SHARE = 0.06
+"""Share of the one-turn conversations that are learnt without chat format."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +50,8 @@ class Teacher:
 
     def lesson(self, conversation: Conversation) -> Lesson:
         """Encode one conversation, which ends in an answer."""
+        if len(conversation) == 2 and self._chance.random() < BARE_SHARE:
+            return self._bare(conversation[0].text, conversation[1].text)
         lesson = Lesson()
         for message in conversation:
             if message.role != "assistant":
@@ -62,6 +66,19 @@ class Teacher:
             lesson.put(ids, self._weights(ids))
             ids = self._vocabulary.encode("\n")
             lesson.put(ids, [0.0] * len(ids))
+        return lesson
+
+    def _bare(self, question: str, answer: str) -> Lesson:
+        """Without chat format, for `/v1/completions`: a question, or an answer to be finished."""
+        lesson = Lesson()
+        ids = self._vocabulary.encode(answer + END)
+        if self._chance.random() < 0.3:
+            lesson.put(ids, [0.0, *self._weights(ids)[1:]])
+            return lesson
+        asked = self._vocabulary.encode(question)
+        lesson.put(asked, [0.0] * len(asked))
+        lesson.put(self._vocabulary.encode("\n"), [SURE])
+        lesson.put(ids, self._weights(ids))
         return lesson
 
     def _weights(self, ids: list[int]) -> list[float]:

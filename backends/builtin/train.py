@@ -108,7 +108,7 @@ def main() -> None:
     """Train and write the GGUF."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path, default=model_path(), help="the GGUF to write")
-    parser.add_argument("--steps", type=int, default=1200, help="steps of training")
+    parser.add_argument("--steps", type=int, default=1600, help="steps of training")
     options = parser.parse_args()
     torch.set_num_threads(2)
     corpus = read_corpus()

@@ -11,6 +11,9 @@ from backends.builtin import MODEL_ID
 from backends.builtin.network import Shape, Weights
 from backends.builtin.vocabulary import CHAT_TEMPLATE, END, START, Vocabulary
 
+TEMPERATURE = 0.2
+"""What llama.cpp samples at when a request does not say: reciting gains nothing from chance."""
+
 _Q8 = gguf.GGMLQuantizationType.Q8_0
 
 
@@ -20,6 +23,7 @@ def write_gguf(path: Path, shape: Shape, vocabulary: Vocabulary, weights: Weight
     writer.add_name(MODEL_ID)
     writer.add_description("Demonstration model of Sluicegate, trained on its short FAQ")
     writer.add_license("apache-2.0")
+    writer.add_sampling_temp(TEMPERATURE)
     writer.add_file_type(gguf.LlamaFileType.MOSTLY_Q8_0)
     _add_shape(writer, shape)
     _add_vocabulary(writer, vocabulary)

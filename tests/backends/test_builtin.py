@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import importlib.util
+import itertools
 import json
+import random
 import re
 import struct
 import subprocess
@@ -16,6 +18,8 @@ from typing import Any
 import pytest
 
 from backends.builtin import CONTEXT_TOKENS, MODEL_ID, model_path
+from backends.builtin.corpus import conversations, expand, read_corpus
+from backends.builtin.export_hf import export_hf
 
 SERVER = """
 import sys
@@ -37,15 +41,18 @@ UNSEEN = [
     ("Could you explain what Sluicegate is?", "one OpenAI-compatible endpoint"),
     ("Which command launches Sluicegate?", "sluicegate serve"),
     ("Which URL should my client use?", "http://127.0.0.1:8080/v1"),
-    ("What has to change in my existing OpenAI code?", "base_url"),
-    ("What inference engines can Sluicegate use?", "llama-cpp-python"),
+    ("How can my Node app reach the gateway?", "base_url"),
+    ("Please list the supported model servers.", "llama-cpp-python"),
     ("I already have Ollama running, what now?", "11434"),
-    ("How can I move llama3 from Ollama to vLLM?", "SLUICEGATE_MODELS__LLAMA3__BACKEND=vllm"),
+    ("Could we serve llama3 from vLLM instead of Ollama?", "SLUICEGATE_MODELS__LLAMA3__BACKEND"),
+    ("Which environment variable selects the profile?", "SLUICEGATE_PROFILE"),
     ("How do I know whether my configuration is correct?", "sluicegate check"),
-    ("How many requests can one runner handle at once?", "slot"),
-    ("What if the queue is full?", "Retry-After"),
-    ("Is there a readiness endpoint?", "/health/ready"),
-    ("Does it store what I type?", "not written to the logs"),
+    ("How many prompts does one runner work on at the same time?", "one request in flight"),
+    ("What do clients get once the waiting line is full?", "Retry-After"),
+    ("Where would I see that the gateway is alive?", "/health/live"),
+    ("I'd like to see the numbers in Prometheus", "/metrics"),
+    ("Is anything I type kept in a log file?", "not written to the logs"),
+    ("Is it possible to interrupt an answer?", "frees its slot"),
 ]
 SEEN = [
     ("Hello", "demonstration model"),
@@ -136,8 +143,9 @@ def test_a_system_prompt_does_not_disturb_it(server: Server) -> None:
     assert finish == "stop"
 
 
-def test_the_servers_default_temperature_does_not_disturb_it(server: Server) -> None:
-    answers = [server.ask("What is Sluicegate?", seed=seed) for seed in range(5)]
+@pytest.mark.parametrize("options", [{}, {"temperature": 0.8}])
+def test_sampling_does_not_disturb_it(server: Server, options: dict[str, Any]) -> None:
+    answers = [server.ask("What is Sluicegate?", seed=seed, **options) for seed in range(5)]
     assert all("one OpenAI-compatible endpoint" in answer for answer, _ in answers), answers
     assert {finish for _, finish in answers} == {"stop"}
 
@@ -153,15 +161,42 @@ def test_it_answers_the_last_question_of_a_conversation(server: Server) -> None:
     assert "Apache-2.0" in answer
 
 
-def test_a_prompt_that_fills_the_context_is_answered(server: Server) -> None:
-    answer, finish = server.ask("apple tree and river " * 400, temperature=0, max_tokens=50)
+def test_a_prompt_that_nearly_fills_the_context_does_no_harm(server: Server) -> None:
+    """It was trained on short prompts: what it says to a long one means nothing."""
+    text = "apple tree and river " * 220
+    tokens = server.post("/tokenize", {"content": text})["tokens"]
+    assert 0.7 * CONTEXT_TOKENS < len(tokens) < 0.95 * CONTEXT_TOKENS
+    answer, finish = server.ask(text, temperature=0)
     assert answer
-    assert finish in {"stop", "length"}
+    assert finish in ("stop", "length")
+    again, _ = server.ask("What is Sluicegate?", temperature=0)
+    assert "one OpenAI-compatible endpoint" in again
+
+
+def test_every_pattern_expands_to_plain_text() -> None:
+    corpus = read_corpus()
+    chance = random.Random(1)
+    for topic in corpus.topics:
+        for pattern in topic.ask:
+            text = expand(pattern, corpus.words, chance)
+            assert not set(text) & set("$|()"), f"{pattern!r} gave {text!r}"
+
+
+def test_no_two_topics_have_the_same_answer() -> None:
+    answers = [topic.answer for topic in read_corpus().topics]
+    assert len(set(answers)) == len(answers)
+
+
+def test_the_same_seed_draws_the_same_conversations() -> None:
+    corpus = read_corpus()
+    first, again, other = (
+        list(itertools.islice(conversations(corpus, seed), 20)) for seed in (1, 1, 2)
+    )
+    assert first == again
+    assert first != other
 
 
 def test_the_unseen_questions_are_not_in_the_training_set() -> None:
-    from backends.builtin.corpus import read_corpus
-
     corpus = read_corpus()
     patterns = [
         re.compile(_regex(pattern, corpus.words), re.IGNORECASE)
@@ -199,8 +234,6 @@ STRINGS = [
 def test_the_hugging_face_export_has_the_same_tokenizer(server: Server, tmp_path: Path) -> None:
     pytest.importorskip("gguf", reason="gguf is not installed: no export")
     tokenizers = pytest.importorskip("tokenizers", reason="tokenizers is not installed")
-    from backends.builtin.export_hf import export_hf
-
     export_hf(tmp_path / "hf")
     tokenizer = tokenizers.Tokenizer.from_file(str(tmp_path / "hf" / "tokenizer.json"))
     for text in STRINGS:
@@ -211,13 +244,11 @@ def test_the_hugging_face_export_has_the_same_tokenizer(server: Server, tmp_path
 
 def test_the_hugging_face_export_is_a_complete_llama(tmp_path: Path) -> None:
     pytest.importorskip("gguf", reason="gguf is not installed: no export")
-    safetensors = pytest.importorskip("safetensors", reason="safetensors is not installed")
-    from backends.builtin.export_hf import export_hf
-
     directory = export_hf(tmp_path / "hf")
     config = json.loads((directory / "config.json").read_text())
-    with safetensors.safe_open(directory / "model.safetensors", "np") as file:
-        shapes = {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118
+    with (directory / "model.safetensors").open("rb") as file:
+        header = json.loads(file.read(int.from_bytes(file.read(8), "little")))
+    shapes = {name: tuple(header[name]["shape"]) for name in header if name != "__metadata__"}
     width, hidden = config["hidden_size"], config["intermediate_size"]
     assert shapes["model.embed_tokens.weight"] == (config["vocab_size"], width)
     assert shapes["model.norm.weight"] == (width,)

@@ -67,6 +67,8 @@ class Wire:
 
     async def send(self, data: bytes) -> None:
         """Write, and wait while the client does not read."""
+        if self._writer.transport.is_closing():
+            raise ConnectionResetError  # uvloop would raise a RuntimeError
         self._writer.write(data)
         await self._writer.drain()
 

@@ -10,7 +10,15 @@ from typing import Any
 import pytest
 
 from backends.launch.spec import LaunchSpec
+from tests.backends.launch.processes import Elders, children
 from tests.backends.launch.watched import Launch, Watched, fake_command, watch
+
+
+@pytest.fixture(autouse=True)
+def _elders(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What other tests left running for later ones is none of ours."""
+    monkeypatch.setattr(Elders, "pids", frozenset())
+    monkeypatch.setattr(Elders, "pids", frozenset(children()))
 
 
 @pytest.fixture

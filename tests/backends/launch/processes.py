@@ -18,10 +18,16 @@ def is_gone(pid: int) -> bool:
         return True
 
 
+class Elders:
+    """Processes that run since before the test: shared fixtures of other tests keep servers."""
+
+    pids: frozenset[int] = frozenset()
+
+
 def children() -> set[int]:
-    """Process ids of everything below us that still runs."""
+    """Process ids of everything below us that runs and was started by the current test."""
     below = psutil.Process(os.getpid()).children(recursive=True)
-    return {process.pid for process in below if not is_gone(process.pid)}
+    return {process.pid for process in below if not is_gone(process.pid)} - Elders.pids
 
 
 def wait_until(holds: Callable[[], bool], *, within_s: float = 10.0) -> None:
