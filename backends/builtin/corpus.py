@@ -90,7 +90,7 @@ def _system(corpus: Corpus, chance: random.Random) -> str:
 
 def _length(least: int, most: int, chance: random.Random) -> int:
     """Each order of magnitude as often as the other: most are short, some fill the context."""
-    return round(least * (most / least) ** chance.random())
+    return round(float(least * (most / least) ** chance.random()))
 
 
 def expand(pattern: str, words: Mapping[str, Sequence[str]], chance: random.Random) -> str:

@@ -19,6 +19,7 @@ from collections.abc import Awaitable, Callable, Iterator
 import uvicorn
 
 from gateway.app import Gateway
+from gateway.errors import CannotStart
 from gateway.server.connection import client_connection
 from gateway.server.limits import ConnectionLimits
 from gateway.settings import Settings
@@ -47,6 +48,7 @@ class Replica:
         self._stop = asyncio.Event()
         self._reloading: asyncio.Task[None] | None = None
         self._reload_asked = False
+        self._failure: Exception | None = None
         limits = ConnectionLimits(
             head_s=settings.server.header_timeout_s, connections=settings.server.max_connections
         )
@@ -83,6 +85,8 @@ class Replica:
                         task.cancel()
                         await asyncio.wait([task])
                 await self._gateway.aclose()
+        if self._failure is not None:
+            raise CannotStart("The gateway could not start; its log says why.") from self._failure
 
     def stop(self) -> None:
         """Drain and stop, as SIGTERM does; called again, stop at once."""
@@ -93,8 +97,9 @@ class Replica:
             await self._gateway.start()
             await on_ready()
             _settle_memory()
-        except Exception:
+        except Exception as error:
             logger.critical("the gateway could not start", exc_info=True)
+            self._failure = error
             self._stop.set()
 
     async def _shut_down(self, serving: asyncio.Task[None]) -> None:
@@ -177,4 +182,4 @@ def _settle_memory() -> None:
     """
     gc.collect()
     gc.freeze()
-    gc.set_threshold(20_000, 20, 50)
+    gc.set_threshold(5_000, 20, 50)

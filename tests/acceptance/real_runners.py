@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from backends.launch.port import free_port
@@ -23,15 +24,16 @@ LLAMA_CPP_PYTHON = "SLUICEGATE_TEST_LLAMA_CPP_PYTHON"
 VLLM = "SLUICEGATE_TEST_VLLM_PYTHON"
 """Environment variables that name an interpreter which has the runner."""
 
+PATIENT = MappingProxyType({"OMP_WAIT_POLICY": "passive"})
+"""llama.cpp's threads wait by spinning otherwise, for seconds where others want the cores too."""
+
 XLLAMACPP = importlib.util.find_spec("xllamacpp") is not None
 
 
 @asynccontextmanager
 async def llama_server(model: Path, *, slots: int) -> AsyncIterator[str]:
     """A llama-server with the model `demo`; yields its url."""
-    # Its threads wait by spinning, which takes seconds where others want the cores as well.
-    env = {"OMP_WAIT_POLICY": "passive"}
-    async with _launched("llamacpp", model=str(model), parallel=slots, env=env) as url:
+    async with _launched("llamacpp", model=str(model), parallel=slots, env=PATIENT) as url:
         yield url
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -77,3 +79,21 @@ async def in_front_of(folder: Path, *scripts: Script, **model: Any) -> AsyncIter
         async with gateway_here(folder, config) as here:
             yield here
             await fact(lambda: here.in_flight() == 0)
+
+
+@dataclass(slots=True)
+class Flow:
+    """How much of a reply the runner has got rid of."""
+
+    sent: int = 0
+
+    async def send(self, wire: Wire, data: bytes) -> None:
+        await wire.send(data)
+        self.sent += len(data)
+
+    async def stands_still(self) -> None:
+        """Wait until nothing more is taken."""
+        seen = -1
+        while seen != self.sent or not seen:
+            seen = self.sent
+            await asyncio.sleep(0.3)

@@ -11,13 +11,17 @@ from tests.acceptance.configuration import one_model
 from tests.acceptance.departure import WITHIN_S, Scene, Stage, depart, fact, quantile
 from tests.acceptance.gateway_here import Here, gateway_here
 from tests.acceptance.raw_http import CHAT, chat_body, connection, get, request
-from tests.acceptance.scripted import runner_that, says_and_stalls
-from tests.fakes.bad_peer import answer
+from tests.acceptance.scripted import Flow, runner_that, says_and_stalls
+from tests.fakes.bad_peer import Wire, answer, chunk, chunked_head
 from tests.fakes.runner import FakeRunner
 
 pytestmark = pytest.mark.anyio
 
 TRIALS = 30
+EVENT = (
+    b'{"id":"1","object":"chat.completion.chunk","created":1,"model":"tiny","choices":'
+    b'[{"index":0,"delta":{"content":"%b"},"finish_reason":null}]}' % (b"x" * 50_000)
+)
 BUSY_S = 1.0
 """What a single departure may take on a machine that is busy with something else."""
 
@@ -84,4 +88,26 @@ async def test_a_client_that_leaves_in_the_middle_of_a_long_plain_reply_ends_it_
             leaver.abort()
             await fact(lambda: here.in_flight() == 0, within_s=BUSY_S)
             # One connection is left, for probes.
+            await fact(lambda: peer.open_connections <= 1, within_s=BUSY_S)
+
+
+async def test_a_client_that_has_stopped_reading_and_then_leaves_ends_it_upstream(
+    tmp_path: Path,
+) -> None:
+    flow = Flow()
+
+    async def endless(wire: Wire) -> None:
+        await flow.send(wire, chunked_head(headers=[("content-type", "text/event-stream")]))
+        while True:
+            await flow.send(wire, chunk(b"data: " + EVENT + b"\n\n"))
+
+    async with runner_that(endless) as peer:
+        config = one_model("openai", peer.url)
+        async with gateway_here(tmp_path, config) as here, connection(here.port) as leaver:
+            await leaver.send(request("POST", CHAT, chat_body(stream=True)))
+            assert (await leaver.head())[0] == 200
+            await flow.stands_still()
+            assert here.in_flight() == 1
+            leaver.abort()
+            await fact(lambda: here.in_flight() == 0, within_s=BUSY_S)
             await fact(lambda: peer.open_connections <= 1, within_s=BUSY_S)

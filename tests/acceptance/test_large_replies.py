@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -12,7 +10,7 @@ import pytest
 from tests.acceptance.configuration import one_model
 from tests.acceptance.gateway_process import gateway_process
 from tests.acceptance.raw_http import CHAT, chat_body, connection, request
-from tests.acceptance.scripted import runner_that
+from tests.acceptance.scripted import Flow, runner_that
 from tests.fakes.bad_peer import Wire, answer, chunk, chunked_head
 
 pytestmark = pytest.mark.anyio
@@ -27,24 +25,6 @@ EVENT = json.dumps(
     | {"choices": [{"index": 0, "delta": {"content": "x" * 65_000}, "finish_reason": None}]}
 ).encode()
 LAST = EVENT.replace(b"x" * 65_000, b"").replace(b"null", b'"stop"')
-
-
-@dataclass(slots=True)
-class Flow:
-    """How much of a reply the runner has got rid of."""
-
-    sent: int = 0
-
-    async def send(self, wire: Wire, data: bytes) -> None:
-        await wire.send(data)
-        self.sent += len(data)
-
-    async def stands_still(self) -> None:
-        """Wait until nothing more is taken."""
-        seen = -1
-        while seen != self.sent or not seen:
-            seen = self.sent
-            await asyncio.sleep(0.3)
 
 
 async def test_a_plain_reply_is_passed_on_as_it_is_read(tmp_path: Path) -> None:

@@ -13,8 +13,10 @@ from tests.acceptance.departure import fact
 from tests.acceptance.gateway_process import gateway_process, unready_gateway
 from tests.acceptance.long_answer import begin_stream, in_line, rest_of_stream, slow
 from tests.acceptance.raw_http import CHAT, chat_body, connection, get, post, request
+from tests.acceptance.real_runners import PATIENT
 from tests.acceptance.refusal import error_of
 from tests.backends.launch.processes import eventually, is_gone
+from tests.backends.launch.watched import fake_command
 from tests.fakes.runner import FakeRunner, State
 
 pytestmark = pytest.mark.anyio
@@ -113,12 +115,27 @@ async def test_a_signal_during_the_start_is_obeyed(tmp_path: Path) -> None:
             assert "Traceback" not in it.text()
 
 
+async def test_a_signal_while_a_runner_is_started_ends_both(
+    tmp_path: Path, model_file: Path
+) -> None:
+    launch = {"model": str(model_file), "command": fake_command("mute")}
+    config = {"runners": {"own": {"backend": "llamacpp", "launch": launch}}}
+    async with unready_gateway(tmp_path, config) as it:
+        await it.says("starting llama-server for 'own'")
+        await eventually(lambda: len(it.descendants()) >= 2)
+        started = it.descendants()
+        it.signal(signal.SIGTERM)
+        assert await it.ended(within_s=5) == 0
+        assert all(map(is_gone, started))
+        assert "Traceback" not in it.text()
+
+
 async def test_a_gateway_that_is_killed_takes_its_runner_along(
     tmp_path: Path, model_file: Path
 ) -> None:
     launch = {"model": str(model_file), "model_name": "demo", "parallel": 1}
     config = {"runners": {"own": {"backend": "llamacpp", "launch": launch}}}
-    async with gateway_process(tmp_path, config) as it:
+    async with gateway_process(tmp_path, config, environ=PATIENT) as it:
         await eventually(lambda: "'own' is ready" in it.text(), within_s=60)
         assert (await post(it.port, chat_body(max_tokens=2))).status == 200
         started = it.descendants()
@@ -134,9 +151,13 @@ async def test_a_gateway_that_stops_takes_its_runner_along(
 ) -> None:
     launch = {"model": str(model_file), "model_name": "demo", "parallel": 1}
     config = {"runners": {"own": {"backend": "llamacpp", "launch": launch}}}
-    async with gateway_process(tmp_path, config) as it:
+    async with gateway_process(tmp_path, config, environ=PATIENT) as it:
         await eventually(lambda: "'own' is ready" in it.text(), within_s=60)
         started = it.descendants()
+        # A new configuration that leaves the runner as it is leaves its process alone.
+        it.signal(signal.SIGHUP)
+        await it.says("the configuration was reloaded")
+        assert it.descendants() == started
         it.signal(signal.SIGTERM)
         assert await it.ended() == 0
         assert all(map(is_gone, started))

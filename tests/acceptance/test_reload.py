@@ -92,3 +92,18 @@ async def test_a_wrong_file_changes_nothing_and_is_told_with_its_lines(tmp_path:
         it.signal(signal.SIGHUP)
         await eventually(lambda: it.text().count("the configuration stays as it was") == 2)
         assert (await post(it.port, chat_body(max_tokens=1))).status == 200
+
+
+async def test_what_a_reload_cannot_change_is_said(tmp_path: Path) -> None:
+    async with slow() as runner, gateway_process(tmp_path, one_model("vllm", runner.url)) as it:
+
+        def change(config: dict[str, Any]) -> None:
+            config["server"] |= {"drain_s": 1, "max_body_mb": 1}
+            config["queue"] = {"max_waiting": 7}
+
+        await rewrite(it, change)
+        await it.says("the configuration was reloaded")
+        assert "what changed under 'queue' takes effect at the next start" in it.text()
+        # These two are taken over.
+        assert "under 'server'" not in it.text()
+        error_of(await post(it.port, b" " * (2 << 20)), 413)

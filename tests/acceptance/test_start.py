@@ -17,7 +17,7 @@ from gateway.routing.discovery import WELL_KNOWN, discover
 from tests.acceptance.configuration import one_model
 from tests.acceptance.gateway_process import gateway_process, unready_gateway
 from tests.acceptance.raw_http import chat_body, get, post
-from tests.acceptance.real_runners import XLLAMACPP
+from tests.acceptance.real_runners import PATIENT, XLLAMACPP
 from tests.fakes.runner import FakeRunner
 
 pytestmark = pytest.mark.anyio
@@ -91,7 +91,7 @@ async def test_with_nothing_configured_and_nothing_found_the_built_in_model_answ
         pytest.skip("the built-in model, or what runs it, is not installed")
     if busy := [port for port, _ in WELL_KNOWN if not is_free(port)]:
         pytest.skip(f"something listens on {busy}, and would be found")
-    async with gateway_process(tmp_path, {}) as it:
+    async with gateway_process(tmp_path, {}, environ=PATIENT) as it:
         async with asyncio.timeout(60):
             while (await get(it.port, "/health/ready")).status != 200:  # noqa: ASYNC110
                 await asyncio.sleep(0.05)

@@ -8,7 +8,7 @@ from backends.launch.commands.base import Command, address, given_program, inter
 from backends.launch.errors import LaunchError
 from backends.launch.machine import Machine
 from backends.launch.model import Model, find_model
-from backends.launch.spec import LaunchSpec
+from backends.launch.spec import BUILTIN, LaunchSpec
 
 # Run by path and not with `-m`, so that it starts in an interpreter that has xllamacpp but not
 # this package, and whatever the working directory is.
@@ -64,7 +64,12 @@ def _xllamacpp(spec: LaunchSpec, python: str, port: int, model: Model) -> Comman
     )
     argv = (python, str(_XLLAMACPP_SERVER), *chosen, *spec.args, *address(port))
     # Safe path: the script's own folder would otherwise come first where modules are looked for.
-    env = {"PYTHONSAFEPATH": "1", "PYTHONUNBUFFERED": "1", **spec.env}
+    env = {"PYTHONSAFEPATH": "1", "PYTHONUNBUFFERED": "1"}
+    if spec.model == BUILTIN:
+        # Its threads have so little to do that, spinning, they mostly keep each other from working:
+        # on two busy cores single answers took up to 15 s, and 0.2 s this way.
+        env["OMP_WAIT_POLICY"] = "passive"
+    env.update(spec.env)
     return Command("llama.cpp (xllamacpp)", argv, env, "/health")
 
 
