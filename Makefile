@@ -8,8 +8,12 @@ PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; 
 INSTALL := $(BIN)/python -m pip --disable-pip-version-check install --quiet
 COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
   --no-annotate --no-header --no-emit-index-url
+# What `make runners` installed, for the tests that want the real thing.
+LCP := $(wildcard $(CURDIR)/.runners/llama-cpp-python/bin/python)
+VLLM := $(wildcard $(CURDIR)/.runners/vllm/bin/python)
+REAL_RUNNERS := $(if $(LCP),SLUICEGATE_TEST_LLAMA_CPP_PYTHON=$(LCP)) $(if $(VLLM),SLUICEGATE_TEST_VLLM_PYTHON=$(VLLM))
 
-.PHONY: help run test quick check format bench constraints schema runners clean
+.PHONY: help run test quick check format bench gray constraints schema runners clean
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | awk -F'\t' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -18,10 +22,10 @@ run: $(VENV)/.run ## start the gateway (finds runners on this machine, or starts
 	@exec $(BIN)/sluicegate serve
 
 test: check ## lint, types, layers and every test
-	@$(BIN)/python -m pytest
+	@$(REAL_RUNNERS) $(BIN)/python -m pytest
 
 quick: $(VENV)/.dev ## the tests that take less than ten seconds each
-	@$(BIN)/python -m pytest -m 'not slow'
+	@$(REAL_RUNNERS) $(BIN)/python -m pytest -m 'not slow'
 
 check: $(VENV)/.dev ## lint, format, types and import contracts
 	@$(BIN)/ruff check .
@@ -35,6 +39,9 @@ format: $(VENV)/.dev ## mend format and what lint can mend
 
 bench: $(VENV)/.dev ## overhead beside nginx, see tests/perf/README.md
 	@$(BIN)/python -m tests.perf.bench $(ARGS)
+
+gray: $(VENV)/.dev ## fifteen people on one to four slots, see tests/perf/README.md
+	@$(REAL_RUNNERS) $(BIN)/python -m tests.perf.gray_zone $(ARGS)
 
 schema: $(VENV)/.dev ## write config/schema.json and config/REFERENCE.md anew
 	@$(BIN)/python -m gateway.settings.schema_file
