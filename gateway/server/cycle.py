@@ -109,6 +109,9 @@ class Cycle:
                 self._fail()
         finally:
             self._connection.served(self)
+            # The scope refers back to us: undone by hand, nothing waits for the garbage collector.
+            self._scope.pop("extensions", None)
+            self.task = None
 
     def feed(self, data: bytes) -> int:
         """A piece of the request body came; returns how many bytes wait to be read."""
