@@ -13,11 +13,12 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from gateway.admission import LocalGate
 from gateway.api.control_plane import control_plane
-from gateway.auth import Authenticator, Key, Principal
+from gateway.auth import Authenticator, Key
 from gateway.inference.body import BodyLimits
 from gateway.inference.dispatch import Dispatcher
 from gateway.inference.handler import InferenceHandler
 from gateway.paths import Paths
+from gateway.principal import Principal
 from gateway.routing.connect import connect_runner
 from gateway.routing.registry import Registry
 from gateway.routing.runner import Runner

@@ -8,14 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from gateway.errors import Unauthenticated
-
-
-@dataclass(frozen=True, slots=True)
-class Principal:
-    """The holder of a key."""
-
-    name: str
-    tenant: str
+from gateway.principal import ANYONE, Principal
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,9 +17,6 @@ class Key:
 
     digest: bytes
     principal: Principal
-
-
-ANYONE = Principal(name="anyone", tenant="")
 
 
 class Authenticator:

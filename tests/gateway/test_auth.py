@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.auth import ANYONE, Authenticator, Key, Principal
+from gateway.auth import Authenticator, Key
+from gateway.principal import ANYONE, Principal
 from gateway.errors import Unauthenticated
 
 ANN = Principal("ann", "team-a")

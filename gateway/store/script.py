@@ -1,0 +1,48 @@
+"""A Lua script, and how a call of it goes over the wire.
+
+All arguments travel as one MessagePack value: a call then has the same five parts whatever it
+carries, numbers stay numbers, and no text of a caller can be taken for anything but text.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from importlib.resources import files
+from typing import Any
+
+import msgspec
+
+_pack = msgspec.msgpack.Encoder().encode
+
+
+class Script:
+    """A script that takes one key, the prefix of all keys it touches, and one packed argument."""
+
+    def __init__(self, name: str, text: str) -> None:
+        self.name = name
+        self.text = text.encode()
+        self.sha = hashlib.sha1(self.text, usedforsecurity=False).hexdigest().encode()
+        self._head = b"*5\r\n$7\r\nEVALSHA\r\n$40\r\n" + self.sha + b"\r\n$1\r\n1\r\n"
+
+    @classmethod
+    def of_files(cls, name: str, package: str, parts: Iterable[str]) -> Script:
+        """Join the named files of a package, in order."""
+        folder = files(package)
+        return cls(name, "\n".join(folder.joinpath(part).read_text("utf-8") for part in parts))
+
+    def command(self, key: bytes, arguments: Any) -> bytes:
+        """The bytes of one call."""
+        packed = _pack(arguments)
+        return b"%b$%d\r\n%b\r\n$%d\r\n%b\r\n" % (
+            self._head,
+            len(key),
+            key,
+            len(packed),
+            packed,
+        )
+
+    def command_with_text(self, command: bytes) -> bytes:
+        """The same call for a server that does not have the script yet."""
+        rest = command[len(self._head) :]
+        return b"*5\r\n$4\r\nEVAL\r\n$%d\r\n%b\r\n$1\r\n1\r\n%b" % (len(self.text), self.text, rest)
