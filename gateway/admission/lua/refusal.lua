@@ -1,0 +1,31 @@
+-- When a refused caller should come again: a paced place in line. Each refusal books the next one,
+-- so that a burst does not come back as a burst.
+
+local function book(t, wait, budget, o)
+  local gap = math.floor(t[COST] * (o and o.mean or 1000) / 1000 / (o and o.slots or 1))
+  local field = t[POOL] .. ':' .. t[RANK]
+  local place = math.max(now + wait - math.floor(budget / 2), now, number(':pace', field, 0))
+  place = math.max(now + MIN_RETRY, math.min(now + MAX_RETRY, place + gap))
+  call('HSET', P .. ':pace', field, place)
+  if t[RETRY] ~= '' and call('ZCARD', P .. ':retryx') < MOST_RETRIES then
+    call('HSET', P .. ':retry', t[RETRY], cmsgpack.pack({t[ORDER], now + math.floor((place - now) * 9 / 10)}))
+    call('ZADD', P .. ':retryx', now + RETRY_KEPT, t[RETRY])
+  end
+  return place - now
+end
+
+local function forget_retry(key)
+  call('HDEL', P .. ':retry', key)
+  call('ZREM', P .. ':retryx', key)
+end
+
+-- The order of a request that was refused before and has come again when it was told to.
+local function order_of_retry(key, order)
+  local old = call('ZRANGEBYSCORE', P .. ':retryx', '-inf', now, 'LIMIT', 0, 16)
+  for _, each in ipairs(old) do forget_retry(each) end
+  local packed = call('HGET', P .. ':retry', key)
+  if not packed then return order end
+  local kept = cmsgpack.unpack(packed)
+  if now < kept[2] then return order end
+  return math.min(order, kept[1])
+end
