@@ -62,6 +62,11 @@ class Pipeline(asyncio.Protocol):
         command = script.command(key, arguments)
         return self._issue(_Command(self._loop.create_future(), self._loop.time(), script, command))
 
+    def command(self, *parts: bytes) -> asyncio.Future[Any]:
+        """Send a plain command; otherwise like `run`."""
+        packed = b"*%d\r\n" % len(parts) + b"".join(b"$%d\r\n%b\r\n" % (len(p), p) for p in parts)
+        return self._issue(_Command(self._loop.create_future(), self._loop.time(), None, packed))
+
     def _issue(self, command: _Command) -> asyncio.Future[Any]:
         if self._lost is not None or len(self._pending) >= MOST_PENDING:
             command.future.set_exception(self._lost or StoreDown("too many commands are waiting"))
@@ -105,11 +110,12 @@ class Pipeline(asyncio.Protocol):
             self._lose(StoreDown(f"a reply that makes no sense: {error}"))
 
     def _refused(self, command: _Command, text: str) -> None:
-        if text.startswith("NOSCRIPT"):
-            again = command.script.command_with_text(command.bytes)
-            self._issue(_Command(command.future, self._loop.time(), command.script, again))
+        script = command.script
+        if script is not None and text.startswith("NOSCRIPT"):
+            again = script.command_with_text(command.bytes)
+            self._issue(_Command(command.future, self._loop.time(), script, again))
             return
-        failure = StoreDown(f"script '{command.script.name}': {text}")
+        failure = StoreDown(f"script '{script.name}': {text}" if script is not None else text)
         if not command.future.done():
             command.future.set_exception(failure)
         if text.startswith(_ENDING):
@@ -144,7 +150,7 @@ class _Command:
     __slots__ = ("bytes", "future", "script", "sent_at")
 
     def __init__(
-        self, future: asyncio.Future[Any], sent_at: float, script: Script, command: bytes
+        self, future: asyncio.Future[Any], sent_at: float, script: Script | None, command: bytes
     ) -> None:
         self.future = future
         self.sent_at = sent_at

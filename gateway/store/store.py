@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import random
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import redis.asyncio as redis
@@ -65,6 +66,17 @@ class Store:
         if self._pipeline is not None:
             self._pipeline.close()
         await self.redis.aclose()
+
+    @contextlib.asynccontextmanager
+    async def blocking(self, block_s: float) -> AsyncIterator[Pipeline]:
+        """A connection of its own for commands that block up to `block_s`. Raises `StoreDown`."""
+        pipeline = await open_pipeline(
+            self._endpoint, deadline_s=block_s + self._deadline_s, on_lost=lambda reason: None
+        )
+        try:
+            yield pipeline
+        finally:
+            pipeline.close()
 
     def call(self, script: Script, key: bytes, arguments: Any) -> asyncio.Future[Any]:
         """Call a script with the prefix of its keys and one value that MessagePack can carry.
