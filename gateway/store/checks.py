@@ -15,9 +15,20 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from redis.asyncio.connection import AbstractConnection
-from redis.exceptions import ConnectionError, ResponseError, TimeoutError
+from redis.exceptions import (
+    AskError,
+    AuthenticationError,
+    ClusterDownError,
+    NoPermissionError,
+    OutOfMemoryError,
+    ReadOnlyError,
+    RedisError,
+    ResponseError,
+    TryAgainError,
+)
 
 from gateway.settings import StoreAddress
+from gateway.store.endpoint import not_let_in
 from gateway.store.errors import StoreDown, StoreUnfit
 from gateway.store.refusal import Refusal, meaning_of
 
@@ -36,6 +47,8 @@ redis.call('XADD', key, 'MAXLEN', '~', 10, '*', 'a', 'b') redis.call('PEXPIRE', 
 return cmsgpack.unpack(ARGV[1])
 """
 _SHA = hashlib.sha1(PROBE, usedforsecurity=False).hexdigest()
+_PASSING = (AskError, ClusterDownError, OutOfMemoryError, ReadOnlyError, TryAgainError)
+"""The client has taken the word off these that would tell them from a fault."""
 _ONE = b"\x01"  # in MessagePack
 
 
@@ -71,14 +84,16 @@ class Inspection:
                 await self._try_out(connection)
             self._warn_of_skew(await self._ask(connection, "TIME"))
             await self._warn_of_loss(connection, facts)
-        except (ConnectionError, TimeoutError, OSError) as error:
+        except AuthenticationError as error:
+            raise not_let_in(error) from error
+        except (RedisError, OSError) as error:
             raise StoreDown(str(error)) from error
 
     async def _ask(self, connection: AbstractConnection, *command: Any) -> Any:
         try:
             return await _asked(connection, *command)
         except ResponseError as error:
-            raise self._refused(str(command[0]), str(error)) from error
+            raise self._refused(str(command[0]), error) from error
 
     async def _try_out(self, connection: AbstractConnection) -> None:
         """Do once what the scripts and the mailboxes will do."""
@@ -88,14 +103,16 @@ class Inspection:
         await self._ask(connection, "XREAD", "COUNT", 1, "STREAMS", key, "0")
         await self._ask(connection, "DEL", key)
 
-    def _refused(self, command: str, text: str) -> StoreDown:
-        if "NOPERM" in text or "ACL failure" in text or "can't run this command" in text:
+    def _refused(self, command: str, error: ResponseError) -> StoreDown:
+        text = str(error)
+        # Within a script it is an error of the script.
+        if isinstance(error, NoPermissionError) or "NOPERM" in text or "ACL failure" in text:
             return StoreUnfit(
                 f"its user '{self._user}' may not do what the gateway has to ({command}: {text}). "
                 f"Allow it: ACL SETUSER {self._user} ~{self._pattern} "
                 "+@read +@write +@scripting +@connection +info +time"
             )
-        if meaning_of(text) is Refusal.FAULT:
+        if not isinstance(error, _PASSING) and meaning_of(text) is Refusal.FAULT:
             return StoreUnfit(f"it refuses {command}: {text}")
         return StoreDown(f"it refuses {command}: {text}")
 
@@ -138,7 +155,7 @@ def fault_of(facts: Mapping[str, str], address: StoreAddress) -> str | None:
             f"it is {name} {version or 'of an unknown version'}, and Redis 6.2 or Valkey 7.2 is "
             "needed. Update it, or set store.url: embedded."
         )
-    mode = facts.get("redis_mode", "standalone")
+    mode = facts.get("server_mode") or facts.get("redis_mode", "standalone")
     if mode == "sentinel":
         return "it is a sentinel. Write store.url: redis+sentinel://HOST:PORT/MASTER."
     if mode == "cluster" and address.kind != "cluster":

@@ -56,7 +56,7 @@ class EmbeddedServer:
         """
         for folder in dict.fromkeys((self._folder, self.socket.parent)):
             make_private(folder)
-        argv = self._argv()
+        argv = self.argv()
         try:
             async with asyncio.timeout(READY_S):
                 lock = await self._sole()
@@ -115,7 +115,8 @@ class EmbeddedServer:
                 return
             await asyncio.sleep(_POLL_S)
 
-    def _argv(self) -> tuple[str, ...]:
+    def argv(self) -> tuple[str, ...]:
+        """Its command line. Raises `CannotStart` where no server is installed."""
         return (
             embedded_program(),
             *("--port", "0", "--unixsocket", str(self.socket), "--unixsocketperm", "600"),

@@ -96,14 +96,21 @@ async def connected(connection: AbstractConnection) -> AbstractConnection:
     async with closed_on_error(connection):
         try:
             await connection.connect()  # type: ignore[no-untyped-call]
-        except AuthenticationError as error:
-            raise StoreUnfit(
-                f"it does not let the gateway in ({error}). Set store.username and "
-                "store.password_file (or SLUICEGATE_STORE__PASSWORD) to what it asks for."
-            ) from error
         except (RedisError, OSError) as error:
+            # The client wraps what is raised while it looks for the server.
+            for cause in (error, error.__cause__):
+                if isinstance(cause, AuthenticationError):
+                    raise not_let_in(cause) from error
             raise StoreDown(str(error)) from error
     return connection
+
+
+def not_let_in(error: AuthenticationError) -> StoreUnfit:
+    """What to change where credentials are missing or wrong."""
+    return StoreUnfit(
+        f"it does not let the gateway in ({error}). Set store.username and store.password_file "
+        "(or SLUICEGATE_STORE__PASSWORD) to what it asks for."
+    )
 
 
 @contextlib.asynccontextmanager

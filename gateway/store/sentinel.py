@@ -80,6 +80,8 @@ class SentinelEndpoint(SingleEndpoint):
             try:
                 async with asyncio.timeout(ASK_S):
                     found = await self._ask(node)
+            except AuthenticationError:
+                raise  # the others will hardly let us in
             except TimeoutError:
                 said.append(f"{_name(node)}: no answer")
             except (RedisError, OSError) as error:
@@ -94,11 +96,7 @@ class SentinelEndpoint(SingleEndpoint):
     async def _ask(self, node: Node) -> Node:
         try:
             return await self._ask_with({}, node)
-        except (AuthenticationError, redis.AuthenticationError):
-            return await self._ask_with(self._credentials, node)
-        except ResponseError as error:
-            if not str(error).startswith("NOAUTH"):
-                raise
+        except AuthenticationError:
             return await self._ask_with(self._credentials, node)
 
     async def _ask_with(self, credentials: Mapping[str, Any], node: Node) -> Node:

@@ -41,6 +41,7 @@ class Server:
     port: int
     folder: Path
     process: subprocess.Popen[bytes]
+    password: str | None = None
 
     @property
     def socket(self) -> str:
@@ -58,8 +59,14 @@ class Server:
 
     def ask(self, *command: Any) -> Any:
         """Send one command, blocking: for preparations only."""
-        with blocking_redis.Redis(unix_socket_path=self.socket, protocol=2) as client:
+        with self.client() as client:
             return client.execute_command(*command)
+
+    def client(self) -> blocking_redis.Redis:
+        """A blocking client."""
+        return blocking_redis.Redis(
+            unix_socket_path=self.socket, password=self.password, protocol=2
+        )
 
     def pause(self, milliseconds: int) -> None:
         """Let it answer nobody for that long."""
@@ -67,7 +74,9 @@ class Server:
 
 
 @contextmanager
-def server(kind: str = "valkey", *options: str, port: int | None = None) -> Iterator[Server]:
+def server(
+    kind: str = "valkey", *options: str, port: int | None = None, password: str | None = None
+) -> Iterator[Server]:
     """Run one until the block ends, with these options added, such as `--maxmemory`, `1mb`."""
     program = program_of(kind)
     # Not pytest's folder: the path of a socket must be short.
@@ -77,11 +86,12 @@ def server(kind: str = "valkey", *options: str, port: int | None = None) -> Iter
         program,
         *("--port", str(port), "--bind", "127.0.0.1", "--unixsocket", str(folder / "s")),
         *("--dir", str(folder), "--save", "", "--loglevel", "warning", "--logfile", "log"),
+        *(("--requirepass", password, "--masterauth", password) if password else ()),
         *options,
     ]
     process = subprocess.Popen(argv, stdout=subprocess.DEVNULL, stderr=subprocess.STDOUT)
     try:
-        made = Server(kind, port, folder, process)
+        made = Server(kind, port, folder, process, password)
         _until_it_answers(made)
         yield made
     finally:
