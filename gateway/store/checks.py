@@ -49,6 +49,8 @@ return cmsgpack.unpack(ARGV[1])
 _SHA = hashlib.sha1(PROBE, usedforsecurity=False).hexdigest()
 _PASSING = (AskError, ClusterDownError, OutOfMemoryError, ReadOnlyError, TryAgainError)
 """The client has taken the word off these that would tell them from a fault."""
+_FORBIDDEN = ("NOPERM", "ACL failure", "can't run this command", "can't access at least one")
+"""Within a script a lack of permission is an error of the script, in the words of each version."""
 _ONE = b"\x01"  # in MessagePack
 
 
@@ -105,8 +107,7 @@ class Inspection:
 
     def _refused(self, command: str, error: ResponseError) -> StoreDown:
         text = str(error)
-        # Within a script it is an error of the script.
-        if isinstance(error, NoPermissionError) or "NOPERM" in text or "ACL failure" in text:
+        if isinstance(error, NoPermissionError) or any(words in text for words in _FORBIDDEN):
             return StoreUnfit(
                 f"its user '{self._user}' may not do what the gateway has to ({command}: {text}). "
                 f"Allow it: ACL SETUSER {self._user} ~{self._pattern} "
