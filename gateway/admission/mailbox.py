@@ -27,9 +27,9 @@ class Mailbox:
     after the last letter; what was lost with the store is found out by `sync`.
     """
 
-    def __init__(self, store: Store, stream: str, deliver: Callable[[Letter], None]) -> None:
+    def __init__(self, store: Store, stream: bytes, deliver: Callable[[Letter], None]) -> None:
         self._store = store
-        self._stream = stream.encode()
+        self._stream = stream
         self._deliver = deliver
         self._last = b"0"
         self._task: asyncio.Task[None] | None = None

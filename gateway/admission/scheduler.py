@@ -82,17 +82,21 @@ class Synced(Struct, frozen=True, gc=False):
 class Scheduler:
     """Calls the script on behalf of one replica. Every method may raise `StoreDown`."""
 
-    def __init__(self, store: Store, *, domain: str, replica: str, most_in_flow: int) -> None:
+    def __init__(self, store: Store, *, replica: str, most_in_flow: int) -> None:
         self._store = store
         self._replica = replica
         self._most_in_flow = most_in_flow
-        self.prefix = f"{{sluicegate:{domain}}}"
-        self._key = self.prefix.encode()
+        self._key = store.home
 
     @property
     def reachable(self) -> bool:
         """Whether a call has a chance now."""
         return self._store.up
+
+    @property
+    def mailbox(self) -> bytes:
+        """The stream with this replica's letters."""
+        return b"%b:mail:%b" % (self._key, self._replica.encode())
 
     async def submit(
         self, id: str, ticket: Ticket, place: Place, *, age_s: float, order: int, test: bool

@@ -37,7 +37,6 @@ class SharedGate:
         self,
         store: Store,
         *,
-        domain: str,
         most_in_flow: int,
         local: LocalGate,
         clock: Callable[[], float],
@@ -50,9 +49,7 @@ class SharedGate:
         self._topology = Topology()
         self._slots: dict[str, int] = {}
         self._waiting: dict[str, Waiting] = {}
-        self._scheduler = Scheduler(
-            store, domain=domain, replica=self.replica, most_in_flow=most_in_flow
-        )
+        self._scheduler = Scheduler(store, replica=self.replica, most_in_flow=most_in_flow)
         self._ledger = Ledger(self._scheduler, clock)
         self._degraded = Degraded(
             local,
@@ -63,9 +60,7 @@ class SharedGate:
             replica=self.replica,
             closed=closed,
         )
-        self._mailbox = Mailbox(
-            store, f"{self._scheduler.prefix}:mail:{self.replica}", self._deliver
-        )
+        self._mailbox = Mailbox(store, self._scheduler.mailbox, self._deliver)
         self._upkeep = Upkeep(
             self._scheduler, clock, sync=self._sync, wake=self._recover, on_down=self._down
         )

@@ -17,6 +17,8 @@ from gateway.settings.server import (
     TracingSettings,
 )
 from gateway.settings.settings import Settings
+from gateway.settings.store import StoreSettings, StoreTlsSettings
+from gateway.settings.store_url import StoreAddress
 
 __all__ = [
     "AuthKey",
@@ -36,6 +38,9 @@ __all__ = [
     "ServerSettings",
     "Settings",
     "SettingsError",
+    "StoreAddress",
+    "StoreSettings",
+    "StoreTlsSettings",
     "TargetOptions",
     "TargetSettings",
     "Timeouts",

@@ -18,6 +18,7 @@ from gateway.settings.server import (
     ServerSettings,
     TracingSettings,
 )
+from gateway.settings.store import StoreSettings
 
 
 class Settings(BaseSettings):
@@ -44,6 +45,7 @@ class Settings(BaseSettings):
         default_factory=dict, description="The names that clients send."
     )
     queue: QueueSettings = Field(default_factory=QueueSettings)
+    store: StoreSettings = Field(default_factory=StoreSettings)
     discovery: DiscoverySettings = Field(default_factory=DiscoverySettings)
     metrics: MetricsSettings = Field(default_factory=MetricsSettings)
     tracing: TracingSettings = Field(default_factory=TracingSettings)

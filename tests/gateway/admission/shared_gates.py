@@ -27,7 +27,6 @@ class Stand:
         local = LocalGate(max_waiting=1000, clock=time.monotonic)
         gate = SharedGate(
             store,
-            domain="default",
             most_in_flow=256,
             local=local,
             clock=time.monotonic,
@@ -44,8 +43,8 @@ class Stand:
     async def size(self, key: str) -> int:
         """How many members a key of the scheduler has."""
         store = self.stores[0].redis
-        kind = await store.type(f"{{sluicegate:default}}:{key}")
-        full = f"{{sluicegate:default}}:{key}"
+        kind = await store.type(f"{{sg:default}}:{key}")
+        full = f"{{sg:default}}:{key}"
         if kind == b"zset":
             return int(await store.zcard(full))
         return int(await store.hlen(full)) if kind == b"hash" else 0
