@@ -1,4 +1,4 @@
-"""The scheduler's script on a real server, called in a time of the test's own making."""
+"""The scheduler's scripts on a real server, called in a time of the test's own making."""
 
 from __future__ import annotations
 
@@ -13,19 +13,13 @@ from pathlib import Path
 import msgspec
 import redis
 
+from gateway.admission.script import OPERATIONS, script_text
+
 PREFIX = "{sluicegate:test}"
-PARTS = ("records", "flows", "learning", "prediction", "refusal", "dispatch", "operations")
 _pack = msgspec.msgpack.Encoder().encode
 _unpack = msgspec.msgpack.Decoder().decode
 
 Mail = list[list[object]]
-
-
-def script_text() -> str:
-    """The script as it is shipped, but for its clock."""
-    clock = (files("tests.oracle") / "clock.lua").read_text("utf-8")
-    folder = files("gateway.admission") / "lua"
-    return "\n".join([clock, *((folder / f"{part}.lua").read_text("utf-8") for part in PARTS)])
 
 
 class ScriptedScheduler:
@@ -34,13 +28,16 @@ class ScriptedScheduler:
     def __init__(self, client: redis.Redis, replicas: Sequence[str]) -> None:
         self.client = client
         self.replicas = replicas
-        self._sha = client.script_load(script_text())
+        clock = (files("tests.oracle") / "clock.lua").read_text("utf-8")
+        self._shas = {
+            name: client.script_load(script_text(name, clock=clock)) for name in OPERATIONS
+        }
 
-    def call(self, now: int, *arguments: object) -> tuple[object, dict[str, Mail]]:
+    def call(self, now: int, operation: str, *arguments: object) -> tuple[object, dict[str, Mail]]:
         """The reply at that moment, and the new letters for each replica that got some."""
         pipe = self.client.pipeline(transaction=False)
         pipe.set(f"{PREFIX}:test-clock", now)
-        pipe.evalsha(self._sha, 1, PREFIX, _pack(arguments))
+        pipe.evalsha(self._shas[operation], 1, PREFIX, _pack((operation, *arguments)))
         for replica in self.replicas:
             pipe.xrange(f"{PREFIX}:mail:{replica}")
             pipe.delete(f"{PREFIX}:mail:{replica}")

@@ -123,7 +123,7 @@ def _numbers(values: dict[str, bytes]) -> dict[str, int]:
 
 
 def _still_ahead(found: Everything) -> dict[str, dict[str, int]]:
-    """Flows that the pool has just caught up with may be kept a little longer: they mean nothing."""
+    """Without flows that the pool has caught up with: they may be kept, and mean nothing."""
     kept = {}
     for pool, flows in _groups(found, "idle").items():
         now = int(found.get("v", {}).get(pool, 0))
