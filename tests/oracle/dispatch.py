@@ -5,7 +5,7 @@ from __future__ import annotations
 from tests.oracle.domain import Domain
 from tests.oracle.fairness import Fairness
 from tests.oracle.learning import Learnt
-from tests.oracle.limits import LEASE, LOOKED_AT, OFFER, PUMP_STEPS, RANKS, REAPED_AT_ONCE
+from tests.oracle.limits import LEASE, OFFER, PUMP_STEPS, RANKS, REAPED_AT_ONCE
 from tests.oracle.ticket import State, Ticket
 
 
@@ -27,6 +27,9 @@ class Dispatch:
         """Into its line, by its order."""
         if not self._domain.of_flow(ticket.pool, ticket.flow.id):
             self._fairness.begin(ticket)
+        self._wait(ticket)
+
+    def _wait(self, ticket: Ticket) -> None:
         ticket.state, ticket.runner, ticket.fence, ticket.granted = State.WAITING, "", 0, 0
         self._domain.tickets[ticket.id] = ticket
 
@@ -50,7 +53,7 @@ class Dispatch:
             self.end(ticket)
             if ticket.state is State.OFFERED:
                 self._fairness.settle(ticket, 0)
-                self.enqueue(ticket)
+                self._wait(ticket)
         return bool(over)
 
     def pump(self, runner: str) -> None:
@@ -68,6 +71,8 @@ class Dispatch:
         for runner in sorted(self._domain.runners):
             self.reap(runner)
             self.pump(runner)
+            if not self._domain.held(runner) and not self._domain.fits.get(runner):
+                self._domain.runners.discard(runner)
 
     def _offer(self, ticket: Ticket, runner: str) -> None:
         now = self._domain.now
@@ -108,14 +113,9 @@ class Dispatch:
 
     def _head(self, flow: str, route: str, runner: str) -> Ticket | None:
         """The first of a line that can go there; those that can go nowhere any more are dropped."""
-        while True:
-            looked_at = self._domain.line(flow, route)[:LOOKED_AT]
-            hopeless = False
-            for ticket in looked_at:
-                if ticket.latest < self._domain.now or not self._domain.alive(ticket.replica):
-                    self.drop(ticket)
-                    hopeless = True
-                elif self._domain.fit(runner, ticket.replica):
-                    return ticket
-            if not hopeless:
-                return None
+        for ticket in self._domain.line(flow, route):
+            if ticket.latest < self._domain.now or not self._domain.alive(ticket.replica):
+                self.drop(ticket)
+            elif self._domain.fit(runner, ticket.replica):
+                return ticket
+        return None

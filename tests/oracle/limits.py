@@ -16,14 +16,12 @@ RETEST_MOST = 1000
 
 PUMP_STEPS = 64
 REAPED_AT_ONCE = 64
-LOOKED_AT = 4
-"""Tickets at the head of a line that may be dispatched past one another."""
 
 LEAST_RETRY = 1 * SECOND
 MOST_RETRY = 60 * SECOND
 RETRY_KEPT = 300 * SECOND
 RETRIES_KEPT = 10_000
-RETRIES_CLEARED_AT_ONCE = 16
+RETRIES_CLEARED_AT_ONCE = 64
 
 HEAD_START = 60 * SECOND
 """How far a flow may be ahead of its pool, for each slot."""

@@ -5,7 +5,7 @@
 --
 --   :slots            hash    runner -> slots: the least that a live replica reports
 --   :fit:<runner>     hash    replica -> slots; 0 where that replica cannot use the runner now
---   :runners          set     runners that some replica has reported
+--   :runners          set     runners that some replica has reported, or that have leases
 --   :lease:<runner>   zset    ticket -> when its lease expires. Its size is what is in flight
 --   :load             hash    runner -> predicted slot-time of all that is in flight there
 --   :t                hash    ticket -> record, see below
@@ -38,7 +38,7 @@ local ALIVE = 6000000         -- silent for longer: nothing is dispatched to tha
 local GONE = 15000000         -- silent for longer: what it reported is forgotten
 local RETEST = 900000         -- least time between two looks at what has become hopeless
 local PUMP_STEPS = 64         -- most dispatches of one call
-local SCAN = 4                -- tickets at the head of a line that are looked at
+local SCAN = 4                -- tickets of a line that are looked at in one go
 local MAX_RETRY = 60000000    -- client libraries ignore longer waits, or give up on them
 local MIN_RETRY = 1000000
 local RETRY_KEPT = 300000000  -- how long a refused request is recognised when it comes again
