@@ -17,14 +17,14 @@ local function report(replica, runner, slots)
   end
 end
 
+-- What it reported, and what of it waits, counts no more. Its leases end by themselves.
 local function forget(replica)
   for _, runner in ipairs(call('SMEMBERS', P .. ':runners')) do
-    if call('HDEL', P .. ':fit:' .. runner, replica) == 1 then
-      settle_slots(runner)
-      if call('EXISTS', P .. ':fit:' .. runner) == 0 and in_flight(runner) == 0 then
-        call('SREM', P .. ':runners', runner)
-      end
-    end
+    if call('HDEL', P .. ':fit:' .. runner, replica) == 1 then settle_slots(runner) end
+  end
+  for _, ticket in ipairs(call('ZRANGE', P .. ':dead', 0, -1)) do
+    local t = read(ticket)
+    if t and t[REPLICA] == replica then drop(ticket, t) end
   end
   call('ZREM', P .. ':replicas', replica)
   call('DEL', P .. ':mail:' .. replica)

@@ -11,13 +11,13 @@ end
 function operations.forget_runner(replica, runner)
   call('HDEL', P .. ':fit:' .. runner, replica)
   settle_slots(runner)
-  if call('EXISTS', P .. ':fit:' .. runner) == 0 and in_flight(runner) == 0 then
-    call('SREM', P .. ':runners', runner)
-  end
+  reap(runner)
+  pump(runner)
   return {slots_of(runner)}
 end
 
 function operations.leave(replica)
   forget(replica)
+  pump_all()
   return {}
 end
