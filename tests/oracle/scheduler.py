@@ -104,12 +104,15 @@ class Scheduler:
         """A replica has nothing to do with a runner any more."""
         self._at(now)
         self._unreport(replica, runner)
+        self.dispatch.reap(runner)
+        self.dispatch.pump(runner)
         return [self.domain.slots(runner)]
 
     def leave(self, now: int, replica: str) -> Reply:
         """A replica stops."""
         self._at(now)
         self._forget(replica)
+        self.dispatch.pump_all()
         return []
 
     def pump(self, now: int) -> Reply:
@@ -154,7 +157,7 @@ class Scheduler:
             route=asked.route.id,
             pool=asked.route.pool,
             flow=asked.flow,
-            cost=asked.cost,
+            cost=max(1, asked.cost),
             order=asked.order or since + asked.lead,
             since=since,
             latest=since + asked.budget,
@@ -226,15 +229,13 @@ class Scheduler:
         self.domain.fits.setdefault(runner, {})[replica] = slots
 
     def _unreport(self, replica: str, runner: str) -> None:
-        fits = self.domain.fits.get(runner, {})
-        fits.pop(replica, None)
-        if not fits and not self.domain.held(runner):
-            self.domain.runners.discard(runner)
+        self.domain.fits.get(runner, {}).pop(replica, None)
 
     def _forget(self, replica: str) -> None:
-        for runner in sorted(self.domain.runners):
-            if replica in self.domain.fits.get(runner, {}):
-                self._unreport(replica, runner)
+        for runner in self.domain.fits:
+            self._unreport(replica, runner)
+        for ticket in [t for t in self.domain.waiting() if t.replica == replica]:
+            self.dispatch.drop(ticket)
         self.domain.replicas.pop(replica, None)
 
     def _renew(self, replica: str, held: Held) -> bool:
@@ -247,7 +248,7 @@ class Scheduler:
                 route=held.route.id,
                 pool=held.route.pool,
                 flow=held.flow,
-                cost=held.cost,
+                cost=max(1, held.cost),
                 order=domain.now,
                 since=domain.now,
                 latest=domain.now,
@@ -256,6 +257,7 @@ class Scheduler:
                 fence=held.fence,
                 granted=domain.now,
             )
+            domain.runners.add(held.runner)
             domain.fence = max(domain.fence, held.fence)
         elif ticket.state is State.WAITING or ticket.fence != held.fence:
             return False
@@ -271,5 +273,6 @@ class Scheduler:
         over = [t for t in domain.waiting() if t.latest <= domain.now - OVERDUE]
         for ticket in sorted(over, key=lambda t: (t.latest, t.id))[:REAPED_AT_ONCE]:
             self.dispatch.drop(ticket)
+        self.comeback.clear()
         self.dispatch.pump_all()
         self.retest.run()

@@ -20,14 +20,12 @@ function operations.sync(replica, runners, held, waiting)
       lost[#lost + 1] = h[1]
     else
       -- It runs, whatever the store has forgotten: taken up again even beyond the slots.
-      if not route_of(h[5]) then
-        call('HSET', P .. ':routes', h[5], cmsgpack.pack({h[4], {h[3]}}))
-        route_cache[h[5]] = nil
-      end
-      write(h[1], {RUNNING, h[4], h[5], h[6], h[7], h[8], h[9], now, now, now, replica, 0, h[3], h[2],
-                   now, '', 0})
+      local cost = math.max(1, h[9])
+      write(h[1], {RUNNING, h[4], h[5], h[6], h[7], h[8], cost, now, now, now, replica, 0, h[3],
+                   h[2], now, '', 0})
+      call('SADD', P .. ':runners', h[3])
       call('ZADD', P .. ':lease:' .. h[3], now + LEASE, h[1])
-      add_load(h[3], h[9])
+      add_load(h[3], cost)
       if number(':meta', 'fence', 0) < h[2] then call('HSET', P .. ':meta', 'fence', h[2]) end
     end
   end
