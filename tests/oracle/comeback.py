@@ -51,7 +51,7 @@ class Comeback:
 
     def order(self, retry: str, order: int) -> int:
         """The order of one who has come again: its old one if it came when it was told to."""
-        self._clear()
+        self.clear()
         promise = self.promises.get(retry)
         if promise is None or self._domain.now < promise.due:
             return order
@@ -61,7 +61,8 @@ class Comeback:
         """It has a place, or a slot, now."""
         self.promises.pop(retry, None)
 
-    def _clear(self) -> None:
+    def clear(self) -> None:
+        """Forget whoever has not come again for so long."""
         over = [
             (promise.expires, retry)
             for retry, promise in self.promises.items()

@@ -32,20 +32,18 @@ class Rival:
         whole = -(-(begin - self.stands) * self.weight // each)
         return min(self.work, whole * each)
 
-    def leaves(self, cost: int) -> None:
-        """A ticket of it is in nobody's way any more."""
-        self.work = max(0, self.work - cost)
-        self.tickets = max(1, self.tickets - 1)
-
 
 @dataclass(slots=True)
 class Outlook:
     """What all tickets of one route have in common."""
 
+    pool: str
     slots: int
     residual: int
     """What is left of one running request, on average."""
     mean: int
+    shares: dict[str, float]
+    """For each route that wants these runners: which share of its slots they are."""
     rivals: list[Rival]
 
     def wait(self, flow: Flow, at: int, own_ahead: int) -> int:
@@ -58,6 +56,14 @@ class Outlook:
             elif rival.rank == flow.rank and rival.flow != flow.id:
                 ahead += rival.goes_before(begin)
         return (self.residual + ahead * self.mean // 1000) // self.slots
+
+    def without(self, ticket: Ticket) -> None:
+        """A ticket was refused: it is in nobody's way any more."""
+        work = math.floor(ticket.cost * self.shares.get(ticket.route, 0))
+        for rival in self.rivals if self.pool == ticket.pool else ():
+            if rival.flow == ticket.flow.id:
+                rival.work = max(0, rival.work - work)
+                rival.tickets = max(1, rival.tickets - 1)
 
 
 def work_before(line: list[Ticket], position: int) -> int:
@@ -89,7 +95,7 @@ def outlook(
         for rank in RANKS
         for at, flow in fairness.ready(pool, rank)[:RIVALS]
     ]
-    return Outlook(slots, residual, learnt.mean, rivals)
+    return Outlook(pool, slots, residual, learnt.mean, shares, rivals)
 
 
 def _shares(domain: Domain, pool: str, ours: list[str]) -> dict[str, float]:

@@ -67,8 +67,7 @@ class Retest:
     def _refuse(self, ticket: Ticket, wait: int, seen: Outlook) -> None:
         self._dispatch.drop(ticket)
         for each in self._outlooks.values():
-            for rival in each.rivals if each else ():
-                if rival.flow == ticket.flow.id:
-                    rival.leaves(ticket.cost)
+            if each is not None:
+                each.without(ticket)
         after = self._comeback.book(ticket, wait, ticket.latest - ticket.since, seen)
         self._domain.mail.append((ticket.replica, ["refused", ticket.id, after, wait]))

@@ -20,10 +20,13 @@ local function lines_in_order()
 end
 
 -- A ticket that was refused is in nobody's way any more.
-local function without(outlooks, flow, cost)
+local function without(outlooks, t)
   for _, o in pairs(outlooks) do
-    for _, f in ipairs(o and o.flows or {}) do
-      if f[1] == flow then f[5], f[6] = math.max(0, f[5] - cost), math.max(1, f[6] - 1) end
+    for _, f in ipairs(o and o.pool == t[POOL] and o.flows or {}) do
+      if f[1] == t[FLOW] then
+        local work = math.floor(t[COST] * (o.shares[t[ROUTE]] or 0))
+        f[5], f[6] = math.max(0, f[5] - work), math.max(1, f[6] - 1)
+      end
     end
   end
 end
@@ -41,7 +44,7 @@ local function retest_line(line, first, flow, at, o, outlooks)
       if t then
         drop(ticket, t)
         removed = removed + 1
-        without(outlooks, flow, t[COST])
+        without(outlooks, t)
         local after = t[BOOK] == 1 and book(t, wait, t[LATEST] - t[SINCE], o) or 0
         mail(t[REPLICA], 'refused', ticket, after, wait)
       end

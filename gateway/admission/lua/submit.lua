@@ -43,6 +43,7 @@ function operations.submit(replica, ticket, pool, route, runners, flow, label, r
     call('HSET', P .. ':routes', route, cmsgpack.pack(kept))
     route_cache[route] = kept
   end
+  cost = math.max(1, cost)
   local since = now - age
   if order == 0 then order = since + lead end
   local t = {WAITING, pool, route, flow, rank, weight, cost, order, since, since + budget, replica,

@@ -8,6 +8,7 @@ local function upkeep()
     local t = read(ticket)
     if t then drop(ticket, t) else call('ZREM', P .. ':dead', ticket) end
   end
+  forget_old_retries()
   pump_all()
   retest()
 end
