@@ -26,8 +26,9 @@ local function reap(runner)
       local offered = t[STATE] == OFFERED
       end_lease(ticket, t)
       if offered then
+        local place = (standing(t) or virtual(t[POOL], t[RANK])) - math.floor(t[COST] / t[WEIGHT])
         settle(t, 0)
-        enqueue(ticket, t)
+        enqueue(ticket, t, nil, place)
       end
     else
       call('ZREM', P .. ':lease:' .. runner, ticket)
@@ -39,20 +40,24 @@ end
 -- The first ticket of a line that this runner may have now. Tickets that can never be dispatched
 -- are dropped on the way; `dropped` says whether any was.
 local function head(line, runner)
-  local dropped = false
-  local tickets = call('ZRANGE', P .. ':line:' .. line, 0, SCAN - 1, 'WITHSCORES')
-  for i = 1, #tickets, 2 do
-    local t = read(tickets[i])
-    if not t then
-      call('ZREM', P .. ':line:' .. line, tickets[i])
-    elseif t[LATEST] < now or not alive(t[REPLICA]) then
-      drop(tickets[i], t)
-      dropped = true
-    elseif fits(runner, t[REPLICA]) then
-      return tickets[i], t, dropped
+  local passed, dropped = 0, false
+  while true do
+    local tickets = call('ZRANGE', P .. ':line:' .. line, passed, passed + SCAN - 1)
+    if #tickets == 0 then return nil, nil, dropped end
+    for _, ticket in ipairs(tickets) do
+      local t = read(ticket)
+      if not t then
+        call('ZREM', P .. ':line:' .. line, ticket)
+      elseif t[LATEST] < now or not alive(t[REPLICA]) then
+        drop(ticket, t)
+        dropped = true
+      elseif fits(runner, t[REPLICA]) then
+        return ticket, t, dropped
+      else
+        passed = passed + 1
+      end
     end
   end
-  return nil, nil, dropped
 end
 
 local function head_of_flow(flow, routes, runner)
@@ -138,5 +143,8 @@ local function pump_all()
   for _, runner in ipairs(runners) do
     reap(runner)
     pump(runner)
+    if in_flight(runner) == 0 and call('EXISTS', P .. ':fit:' .. runner) == 0 then
+      call('SREM', P .. ':runners', runner)
+    end
   end
 end

@@ -64,7 +64,8 @@ local function settle(t, actual)
   end
 end
 
-local function enqueue(ticket, t, label)
+-- `place`: where its flow stands from now on if nothing else of it waits; else it begins anew.
+local function enqueue(ticket, t, label, place)
   local line = t[FLOW] .. ':' .. t[ROUTE]
   call('ZADD', P .. ':line:' .. line, t[ORDER], ticket)
   call('ZADD', P .. ':dead', t[LATEST], ticket)
@@ -74,10 +75,13 @@ local function enqueue(ticket, t, label)
   end
   if call('HINCRBY', P .. ':count', t[POOL] .. ':' .. t[FLOW], 1) == 1 then
     local own, where = standing(t)
-    local at, at_pool = start(t, own)
     local field = t[POOL] .. ':' .. t[RANK]
-    if at_pool then call('HSET', P .. ':tail', field, at) end
-    call('ZADD', P .. ':ready:' .. field, at, t[FLOW])
+    if not place then
+      local at_pool
+      place, at_pool = start(t, own)
+      if at_pool then call('HSET', P .. ':tail', field, place) end
+    end
+    call('ZADD', P .. ':ready:' .. field, place, t[FLOW])
     if own then call('ZREM', P .. where, t[FLOW]) end
     if label then
       if call('HLEN', P .. ':flow') > 10000 then call('DEL', P .. ':flow') end

@@ -73,7 +73,8 @@ local function outlook(pool, route_id, replica)
   for rank = 0, 2 do flows_of(pool, rank, order, shares, flows) end
   local mean, square = learnt(pool, 'm1', 1000), learnt(pool, 'm2', 2000)
   local residual = busy > 0 and math.floor(math.floor(load / busy) * square / (2 * mean)) or 0
-  return {slots = slots, residual = residual, mean = mean, flows = flows}
+  return {pool = pool, slots = slots, residual = residual, mean = mean, shares = shares,
+          flows = flows}
 end
 
 -- The wait of a ticket with `own_ahead` in front of it in its own line, for the flow standing at
