@@ -7,27 +7,27 @@ from pydantic import Field
 from gateway.principal import Limits
 from gateway.settings.field_types import Flag, FrozenMap, Label, Section, Whole
 
-# A request takes at least a microsecond of its bucket, so that no rate is finer than the clock.
-MostRequests = Annotated[Whole, Field(ge=1, le=10_000_000)]
-MostTokens = Annotated[Whole, Field(ge=1, le=1_000_000_000)]
-MostTokensADay = Annotated[Whole, Field(ge=1, le=1_000_000_000_000)]
+# Buckets are counted in whole microseconds: a faster rate would not be exact to 1 %.
+RequestsAMinute = Annotated[Whole, Field(ge=1, le=600_000)]
+TokensAMinute = Annotated[Whole, Field(ge=1, le=1_000_000_000)]
+ADay = Annotated[Whole, Field(ge=1, le=1_000_000_000_000)]
 
 
 class LimitSettings(Section):
     """What one owner (a key, a tenant or a model) may use; what is not given is not limited."""
 
-    requests_per_minute: MostRequests | None = Field(
+    requests_per_minute: RequestsAMinute | None = Field(
         default=None, description="Requests a minute, all of which may come at once. Default: any."
     )
-    tokens_per_minute: MostTokens | None = Field(
+    tokens_per_minute: TokensAMinute | None = Field(
         default=None,
         description="Tokens a minute, of prompts and answers together. Estimated when a request "
         "comes and corrected when its answer is complete. Default: any.",
     )
-    requests_per_day: MostRequests | None = Field(
+    requests_per_day: ADay | None = Field(
         default=None, description="Requests in any 24 hours. Default: any."
     )
-    tokens_per_day: MostTokensADay | None = Field(
+    tokens_per_day: ADay | None = Field(
         default=None,
         description="Tokens in any 24 hours, of prompts and answers together. Default: any.",
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import fields
+from typing import Any
 
 import pytest
 
@@ -19,7 +20,7 @@ def test_nothing_is_limited_unless_it_is_said(folder: Folder) -> None:
 
 
 def test_every_limit_can_be_written_and_reaches_the_gateway() -> None:
-    written = {field.name: number for number, field in enumerate(fields(Limits), 1)}
+    written: dict[str, Any] = {f.name: number for number, f in enumerate(fields(Limits), 1)}
     written["log_only"] = True
     assert LimitSettings(**written).limits() == Limits(**written)
 
