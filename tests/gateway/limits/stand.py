@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import itertools
+import asyncio
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from gateway.store import Script, Store
 
 HERE = Path(__file__).parent
 LUA = HERE.parents[2] / "gateway" / "limits" / "lua"
+PING = Script("ping", "return 0")
 START_US = 1_900_000_000_000_000
 """Some moment, 40 % into a day."""
 
@@ -35,7 +36,6 @@ class Stand:
         self.store = store
         self.now_us = START_US
         self.script = script_with_test_clock()
-        self._numbers = itertools.count()
 
     @classmethod
     async def of(cls, store: Store) -> Stand:
@@ -49,6 +49,12 @@ class Stand:
     async def advance(self, seconds: float) -> None:
         self.now_us += round(seconds * 1e6)
         await self.store.redis.set(PREFIX + b":now", self.now_us)
+
+    async def settled(self) -> None:
+        """Wait until the calls so far have been answered, and those that followed from them."""
+        for _ in range(2):
+            await self.store.call(PING, b"{rl:ping}", 0)
+            await asyncio.sleep(0)
 
     def limiter(self, **more: Any) -> Limiter:
         return Limiter(self.store, clock=self.clock, script=self.script, **more)

@@ -137,7 +137,7 @@ async def test_an_estimate_above_the_limit_waits_for_a_full_bucket_and_not_for_e
 
 
 async def test_a_refund_gives_back_the_request_and_its_tokens(stand: Stand) -> None:
-    limits = Limits(*[5 * 10**n for n in range(4)], concurrent=1)
+    limits = Limits(5, 50, 500, 5000, concurrent=1)
     limiter, who = stand.limiter(), a_principal(limits)
     for _ in range(20):
         (await taken(limiter, who, tokens=40)).refund()
