@@ -3,6 +3,7 @@
 from gateway.settings.auth import AuthKey, AuthSettings
 from gateway.settings.fault import Fault, Origin, SettingsError
 from gateway.settings.field_types import BackendKind, Profile
+from gateway.settings.limits import LimitSettings, LimitsSettings
 from gateway.settings.loading import Loaded, load
 from gateway.settings.model import ModelSettings, TargetOptions, TargetSettings, Timeouts
 from gateway.settings.process import load_from_process
@@ -25,6 +26,8 @@ __all__ = [
     "DiscoverySettings",
     "Fault",
     "LaunchSettings",
+    "LimitSettings",
+    "LimitsSettings",
     "Loaded",
     "LogSettings",
     "MetricsSettings",

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, StringConstraints
 
-from gateway.settings.field_types import Flag, Section, refusal
+from gateway.settings.field_types import Flag, Label, Section, refusal
 
 # What `printf %s "$KEY" | sha256sum` and `echo "$KEY" | sha256sum` print while KEY is unset.
 # Accepting one of them would accept the empty key.
@@ -32,11 +32,6 @@ KeyHash = Annotated[
             "writeOnly": True,  # people put the key itself here, and faults show values
         }
     ),
-]
-Label = Annotated[
-    str,
-    StringConstraints(pattern=r"^[A-Za-z0-9._@+-]{1,64}$"),
-    Field(json_schema_extra={"errorMessage": "1 to 64 letters, digits or . _ @ + -"}),
 ]
 
 

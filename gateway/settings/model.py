@@ -17,6 +17,7 @@ from gateway.settings.field_types import (
     Whole,
     alternatives,
 )
+from gateway.settings.limits import LimitSettings
 
 _KEEP_ALIVE = 'a number of seconds, or a duration such as "10m"; -1 is for ever'
 
@@ -135,6 +136,10 @@ class ModelSettings(Section):
         ge=1,
         le=1_000_000,
         description="Most requests waiting for this model, default 256.",
+    )
+    limits: LimitSettings = Field(
+        default_factory=LimitSettings,
+        description="Of all who use the model together. Default: none.",
     )
     description: Text | None = Field(
         default=None, description="A sentence for people who list the models. Default: none."

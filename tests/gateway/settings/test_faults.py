@@ -253,6 +253,13 @@ def test_names_that_variables_cannot_tell_apart_are_refused(folder: Folder, sect
     )
 
 
+def test_tenants_that_variables_cannot_tell_apart_are_refused(folder: Folder) -> None:
+    (fault,) = folder.faults("limits:\n  tenants:\n    a-b: {concurrent: 1}\n    a.b: {}")
+    assert fault.origin.line == 4
+    assert "(SLUICEGATE_LIMITS__TENANTS__A_B__…)" in fault.problem
+    assert fault.remedy == "rename one of them"
+
+
 def test_an_alias_may_repeat_the_name_of_its_own_model(folder: Folder) -> None:
     loaded = folder.load(LLAMA + "    aliases: [llama3]")
     assert loaded.settings.models["llama3"].aliases == ("llama3",)
