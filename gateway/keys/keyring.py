@@ -130,7 +130,7 @@ class Keyring:
             raw = await self._call("named", reference)
             if raw is None:
                 raise KeyRefused(
-                    f"No key '{reference[:80]}' is in the store; see 'sluicegate keys list'."
+                    f"No key {reference[:80]!r} is in the store; see 'sluicegate keys list'."
                 )
             record = self._read(reference, raw)
             now = self._clock()
@@ -144,7 +144,7 @@ class Keyring:
                 raise KeyRefused(f"Key '{record.name}': {error}.") from error
             if await self._call("replace", record.id, raw.decode(), encode(changed)):
                 return changed
-        raise KeyRefused(f"Key '{reference[:80]}' is being changed by others; try again.")
+        raise KeyRefused(f"Key {reference[:80]!r} is being changed by others; try again.")
 
     @staticmethod
     def _read(reference: str, raw: bytes | None) -> KeyRecord:
@@ -152,7 +152,7 @@ class Keyring:
             return decode(raw or b"")
         except ValueError as error:
             raise KeyRefused(
-                f"What the store has of key '{reference[:80]}' is no record of a key ({error}). "
+                f"What the store has of key {reference[:80]!r} is no record of a key ({error}). "
                 "Was it written by something else, or by a newer version?"
             ) from error
 

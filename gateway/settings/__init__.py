@@ -18,6 +18,8 @@ from gateway.settings.server import (
     TracingSettings,
 )
 from gateway.settings.settings import Settings
+from gateway.settings.store import StoreSettings, StoreTlsSettings
+from gateway.settings.store_url import StoreAddress
 
 __all__ = [
     "AuthKey",
@@ -39,6 +41,9 @@ __all__ = [
     "ServerSettings",
     "Settings",
     "SettingsError",
+    "StoreAddress",
+    "StoreSettings",
+    "StoreTlsSettings",
     "TargetOptions",
     "TargetSettings",
     "Timeouts",

@@ -19,6 +19,7 @@ from gateway.settings.server import (
     ServerSettings,
     TracingSettings,
 )
+from gateway.settings.store import StoreSettings
 
 
 class Settings(BaseSettings):
@@ -46,6 +47,7 @@ class Settings(BaseSettings):
     )
     queue: QueueSettings = Field(default_factory=QueueSettings)
     limits: LimitsSettings = Field(default_factory=LimitsSettings)
+    store: StoreSettings = Field(default_factory=StoreSettings)
     discovery: DiscoverySettings = Field(default_factory=DiscoverySettings)
     metrics: MetricsSettings = Field(default_factory=MetricsSettings)
     tracing: TracingSettings = Field(default_factory=TracingSettings)
