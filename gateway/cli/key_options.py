@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import fields
 from typing import Any
 
 import click
@@ -13,14 +12,14 @@ from gateway.keys.record import KeyRecord
 from gateway.principal import NO_LIMITS, Limits, ServiceClass
 
 _CLASS = click.Choice([each.value for each in ServiceClass])
-_COUNTS = tuple(each.name for each in fields(Limits) if each.name != "log_only")
-_LIMIT_HELP = {
-    "requests_per_minute": "Most requests a minute.",
-    "tokens_per_minute": "Most tokens a minute, of prompts and answers.",
-    "requests_per_day": "Most requests in 24 hours.",
-    "tokens_per_day": "Most tokens in 24 hours.",
-    "concurrent": "Most requests at once.",
+LIMITS = {
+    "requests_per_minute": (10_000_000, "Most requests a minute."),
+    "tokens_per_minute": (1_000_000_000, "Most tokens a minute, of prompts and answers."),
+    "requests_per_day": (10_000_000, "Most requests in 24 hours."),
+    "tokens_per_day": (1_000_000_000_000, "Most tokens in 24 hours."),
+    "concurrent": (100_000, "Most requests at once."),
 }
+"""Each limit, with the largest it can be."""
 _OPTIONS = (
     click.option("--tenant", help="Whom the requests are counted for.  [default: NAME]"),
     click.option(
@@ -55,10 +54,8 @@ _OPTIONS = (
         help="When it ends: 90d, 2027-01-31, 2027-01-31T18:00:00Z.  [default: never]",
     ),
     *(
-        click.option(
-            f"--{name.replace('_', '-')}", type=click.IntRange(1, 10**12), help=_LIMIT_HELP[name]
-        )
-        for name in _COUNTS
+        click.option(f"--{name.replace('_', '-')}", type=click.IntRange(1, most), help=text)
+        for name, (most, text) in LIMITS.items()
     ),
     click.option("--log-only", is_flag=True, help="Count these limits, but refuse nothing."),
     click.option(
@@ -105,7 +102,7 @@ def described_key(name: str, options: dict[str, Any]) -> KeyRecord:
 
 
 def _limits(options: dict[str, Any]) -> Limits | None:
-    given = {name: options[name] for name in _COUNTS if options[name] is not None}
+    given = {name: options[name] for name in LIMITS if options[name] is not None}
     if options["no_limits"]:
         if given or options["log_only"]:
             raise click.UsageError("--no-limits goes with no other limit.")

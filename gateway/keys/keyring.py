@@ -112,15 +112,24 @@ class Keyring:
     async def holder(self, digest: bytes) -> tuple[str, bytes] | None:
         """Id and record of the key that a text with this digest belongs to."""
         found = await self._call("holder", digest.hex())
-        return None if found is None else (found[0].decode("ascii"), found[1])
+        return None if found is None else (_id(found[0]), found[1])
 
     async def changes(self, since: str) -> Changes:
-        """What changed after that version; everything, if it is empty or not known any more."""
-        version, complete, flat = await self._call("since", since)
-        ids = (each.decode("ascii") for each in flat[::2])
-        return Changes(
-            version.decode("ascii"), bool(complete), dict(zip(ids, flat[1::2], strict=True))
-        )
+        """What changed after that version; everything, if it is empty or not known any more.
+
+        Everything is read a page at a time, because the queue waits for the same store. What
+        changes meanwhile may be there as it was: it comes with the changes after this version.
+        """
+        version, known, flat = await self._call("since", since)
+        records = _by_id(flat)
+        if not known:
+            cursor = b"0"
+            while True:
+                cursor, flat = await self._call("page", cursor.decode("ascii"))
+                records.update(_by_id(flat))
+                if cursor == b"0":
+                    break
+        return Changes(version.decode("ascii"), not known, records)
 
     async def _change(
         self, reference: str, change: Callable[[KeyRecord, float], KeyRecord]
@@ -158,3 +167,12 @@ class Keyring:
 
     async def _call(self, operation: str, *arguments: Any) -> Any:
         return await self._store.call(KEYS, self._prefix, [operation, *arguments])
+
+
+def _by_id(flat: list[bytes]) -> dict[str, bytes | None]:
+    return {_id(key): raw for key, raw in zip(flat[::2], flat[1::2], strict=True)}
+
+
+def _id(key: bytes) -> str:
+    # One that something else wrote must not cost the others.
+    return key.decode("utf-8", "backslashreplace")

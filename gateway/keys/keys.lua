@@ -14,6 +14,7 @@
 local KEPT_S = 30 * 86400
 local SWEPT = 50
 local CHANGES = 1000
+local PAGE = 500
 
 local prefix = KEYS[1]
 local records, names, digests = prefix .. ':records', prefix .. ':names', prefix .. ':digests'
@@ -110,15 +111,12 @@ function operations.holder(digest)
   return raw and {id, raw}
 end
 
--- {version or ''} -> {version, whether that is all, {id, record or nothing, …}}
+-- {version or ''} -> {version now, whether the one given is known, {id, record or nothing, …}}
 function operations.since(version)
   local last = redis.call('XREVRANGE', changes, '+', '-', 'COUNT', 1)[1]
   local now_at = last and last[1] or ''
-  if version == now_at and version ~= '' then
-    return {now_at, 0, {}}
-  end
   if version == '' or #redis.call('XRANGE', changes, version, version) == 0 then
-    return {now_at, 1, redis.call('HGETALL', records)}
+    return {now_at, 0, {}}
   end
   local found, seen = {}, {}
   for _, entry in ipairs(redis.call('XRANGE', changes, version, '+')) do
@@ -129,7 +127,12 @@ function operations.since(version)
       found[#found + 1] = redis.call('HGET', records, id)
     end
   end
-  return {now_at, 0, found}
+  return {now_at, 1, found}
+end
+
+-- {cursor} -> {next cursor, {id, record, …}}: some PAGE records, so that nobody waits for all
+function operations.page(cursor)
+  return redis.call('HSCAN', records, cursor, 'COUNT', PAGE)
 end
 
 local call = cmsgpack.unpack(ARGV[1])

@@ -67,20 +67,18 @@ class KeyTable:
         """Take over a configuration, which may also change what stored keys are allowed."""
         self._allowance = allowance
         self._configured = {key.digest: key for record in records for key in self._known(record)}
-        self.replace({key: entry.raw for key, entry in self._entries.items()}, anew=True)
+        self._set({key: self._entry_of(e.raw, e.record) for key, e in self._entries.items()})
 
-    def replace(self, records: Mapping[str, bytes | None], *, anew: bool = False) -> None:
+    def replace(self, records: Mapping[str, bytes | None]) -> None:
         """Know these keys of the store and no others. What has not changed is not read again."""
-        former = {} if anew else self._entries
         entries: dict[str, _Entry] = {}
         for key, raw in records.items():
-            entry = former.get(key)
+            entry = self._entries.get(key)
             if entry is None or entry.raw != raw:
                 entry = self._entry(key, raw)
             if entry is not None:
                 entries[key] = entry
-        self._entries = entries
-        self._stored = {known.digest: known for e in entries.values() for known in e.keys}
+        self._set(entries)
 
     def update(self, records: Mapping[str, bytes | None]) -> None:
         """Know these keys of the store as they are now; None is gone."""
@@ -95,7 +93,11 @@ class KeyTable:
 
     def forget_stored(self) -> None:
         """Know no key of the store any more."""
-        self._entries, self._stored = {}, {}
+        self._set({})
+
+    def _set(self, entries: dict[str, _Entry]) -> None:
+        self._entries = entries
+        self._stored = {known.digest: known for e in entries.values() for known in e.keys}
 
     def _entry(self, key: str, raw: bytes | None) -> _Entry | None:
         if raw is None:
@@ -106,6 +108,9 @@ class KeyTable:
             # One that cannot be read must not cost the others. Its text is not for a log.
             logger.error("key '%s' of the store is no record of a key and is passed over", key[:80])
             return None
+        return self._entry_of(raw, record)
+
+    def _entry_of(self, raw: bytes, record: KeyRecord) -> _Entry:
         return _Entry(raw, record, tuple(self._known(record)))
 
     def _known(self, record: KeyRecord) -> Iterable[KnownKey]:

@@ -53,6 +53,10 @@ class KeyWatcher:
     async def start(self) -> None:
         """Look once, then go on looking until `aclose`."""
         await self.look()
+        if self._table.empty:
+            logger.warning(
+                "keys are asked for and there are none: 'sluicegate keys create NAME' makes one"
+            )
         self._task = asyncio.create_task(self._run(), name="keys")
 
     async def aclose(self) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from uuid import uuid4
 
 import pytest
 
@@ -202,6 +203,27 @@ async def test_after_the_store_was_emptied_everything_is_told(
     assert (anew.complete, set(anew.records)) == (True, {bob.id})
 
 
+async def test_more_keys_than_a_page_holds_are_all_told(keyring: Keyring) -> None:
+    made = [
+        issued.record
+        for _ in range(4)
+        for issued in await asyncio.gather(
+            *(keyring.create(described(f"key-{uuid4().hex}")) for _ in range(300))
+        )
+    ]
+    changes = await keyring.changes("")
+    assert changes.complete
+    assert {decode(raw or b"").name for raw in changes.records.values()} == {
+        record.name for record in made
+    }
+    # More changes than the stream keeps: whoever is that far behind gets everything.
+    for _ in range(3):
+        await asyncio.gather(*(keyring.revoke(record.id) for record in made[:400]))
+        made = made[400:]
+    behind = await keyring.changes(changes.version)
+    assert (behind.complete, len(behind.records)) == (True, 1200)
+
+
 async def test_domains_know_nothing_of_each_other(keyring: Keyring, store: Store) -> None:
     other = Keyring(store, "other")
     issued = await keyring.create(described("ann"))
@@ -213,5 +235,8 @@ async def test_domains_know_nothing_of_each_other(keyring: Keyring, store: Store
 
 async def test_a_record_that_something_else_wrote_is_said(keyring: Keyring, store: Store) -> None:
     await store.redis.hset("{keys:default}:records", "key_x", '{"id": 7}')
+    await store.redis.hset("{keys:default}:records", b"\xff\0", b"\xff")
+    assert set((await keyring.changes("")).records) == {"key_x", "\\xff\0"}
+    await store.redis.hdel("{keys:default}:records", b"\xff\0")
     with pytest.raises(KeyRefused, match="'key_x' is no record of a key"):
         await keyring.list()

@@ -190,6 +190,14 @@ async def test_closing_ends_the_task_and_can_be_repeated(server: EmbeddedServer)
         assert not [task for task in asyncio.all_tasks() if task.get_name() == "keys"]
 
 
+async def test_a_start_without_any_key_says_how_to_make_one(
+    server: EmbeddedServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with OneReplica(server) as replica:
+        await replica.watcher.start()
+        assert "'sluicegate keys create NAME' makes one" in caplog.text
+
+
 async def test_a_look_at_nothing_costs_nothing_and_logs_nothing(
     server: EmbeddedServer, caplog: pytest.LogCaptureFixture
 ) -> None:
