@@ -8,7 +8,11 @@ from __future__ import annotations
 
 import re
 from collections import OrderedDict
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
+
+import msgspec
+from msgspec import Raw
 
 from gateway.errors import InvalidRequest
 from gateway.principal import Principal, ServiceClass, precedes
@@ -22,6 +26,7 @@ MOST_NAMED = 4096
 """Principals kept of tenants that front ends have named."""
 
 _CLASSES = {each.value.encode("ascii"): each for each in ServiceClass}
+_tier = msgspec.json.Decoder(str | None)
 _TENANT = re.compile(rb"[A-Za-z0-9._@+-]{1,64}")
 
 
@@ -87,6 +92,18 @@ class Standings:
         return named
 
 
+def tier_of(fields: Mapping[str, Raw]) -> str | None:
+    """`service_tier` of a body's fields. Raises `InvalidRequest` where it is no text."""
+    raw = fields.get("service_tier")
+    if raw is None:
+        return None
+    try:
+        tier: str | None = _tier.decode(raw)
+    except (msgspec.MsgspecError, UnicodeDecodeError):
+        raise _no_tier() from None
+    return tier
+
+
 def service_class_of(
     principal: Principal, *, asked: bytes | None, tier: str | None
 ) -> tuple[ServiceClass, bool]:
@@ -108,10 +125,14 @@ def service_class_of(
         entitled = principal.best_class is ServiceClass.CRITICAL
         wanted = ServiceClass.CRITICAL if entitled else ServiceClass.INTERACTIVE
     else:
-        raise InvalidRequest(
-            "Invalid value for 'service_tier': give one of auto, default, flex, priority.",
-            param="service_tier",
-        )
+        raise _no_tier()
     if precedes(wanted, principal.best_class):
         return principal.best_class, True
     return wanted, False
+
+
+def _no_tier() -> InvalidRequest:
+    return InvalidRequest(
+        "Invalid value for 'service_tier': give one of auto, default, flex, priority.",
+        param="service_tier",
+    )

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import Raw
 
-from gateway.classes import MOST_NAMED, Standings, service_class_of
+from gateway.classes import MOST_NAMED, Standings, service_class_of, tier_of
 from gateway.errors import InvalidRequest
 from gateway.principal import Limits, Principal, ServiceClass, precedes
 
@@ -63,6 +65,25 @@ def test_so_is_a_tier_that_does_not_exist(tier: str) -> None:
     with pytest.raises(InvalidRequest, match="auto, default, flex, priority") as caught:
         service_class_of(ENTITLED, asked=None, tier=tier)
     assert caught.value.param == "service_tier"
+
+
+@pytest.mark.parametrize(
+    ("body", "tier"),
+    [
+        (b'{"model": "m"}', None),
+        (b'{"service_tier": null}', None),
+        (b'{"service_tier": "flex"}', "flex"),
+        (b'{"service_tier": "fl\\u0065x"}', "flex"),
+    ],
+)
+def test_the_tier_is_read_as_it_is_meant(body: bytes, tier: str | None) -> None:
+    assert tier_of(msgspec.json.decode(body, type=dict[str, Raw])) == tier
+
+
+@pytest.mark.parametrize("value", [b"7", b"true", b"[]", b'{"a": 1}', b'"\xff"', b'"\\ud800"'])
+def test_a_tier_that_is_no_text_is_a_bad_request(value: bytes) -> None:
+    with pytest.raises(InvalidRequest, match="service_tier"):
+        tier_of({"service_tier": Raw(value)})
 
 
 @given(
