@@ -13,12 +13,13 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from gateway.admission import LocalGate
 from gateway.api.control_plane import control_plane
-from gateway.auth import Authenticator, Key
+from gateway.auth import Authenticator
 from gateway.inference.body import BodyLimits
 from gateway.inference.dispatch import Dispatcher
 from gateway.inference.handler import InferenceHandler
+from gateway.keys.configured import allowance_of, configured_keys
+from gateway.keys.table import KeyTable
 from gateway.paths import Paths
-from gateway.principal import Principal
 from gateway.routing.connect import connect_runner
 from gateway.routing.registry import Registry
 from gateway.routing.runner import Runner
@@ -161,14 +162,10 @@ def _with_cors(app: ASGIApp, origins: Iterable[str]) -> ASGIApp:
 
 
 def _authenticator(settings: Settings) -> Authenticator:
+    allowance = allowance_of(settings.limits)
     if settings.auth.mode == "none":
-        return Authenticator(None)
-    return Authenticator(
-        [
-            Key(bytes.fromhex(key.sha256), Principal(key.name, key.tenant or key.name))
-            for key in settings.auth.keys
-        ]
-    )
+        return Authenticator(None, allowance=allowance)
+    return Authenticator(KeyTable(configured_keys(settings.auth), allowance))
 
 
 def _tracer(settings: Settings) -> Tracer | None:
