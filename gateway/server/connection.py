@@ -15,6 +15,7 @@ from starlette.types import ASGIApp
 from uvicorn.config import Config
 from uvicorn.server import ServerState
 
+from backends.transport.outbox import Outbox
 from gateway.errors import GatewayError
 from gateway.server import refusal
 from gateway.server.cycle import Cycle
@@ -32,6 +33,8 @@ class ClientConnection(asyncio.Protocol):
     """
 
     limits: ConnectionLimits
+    outbox: Outbox
+    """Shared by the connections of one server."""
 
     def __init__(
         self,
@@ -61,7 +64,7 @@ class ClientConnection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """A client connected."""
         self._transport = cast("asyncio.Transport", transport)  # uvloop's is no subclass of it
-        self.outflow = Outflow(self._transport, stall_s=self.limits.idle_s)
+        self.outflow = Outflow(self._transport, self.outbox, stall_s=self.limits.idle_s)
         self._state.connections.add(self)  # type: ignore[arg-type]  # it only calls shutdown()
         peer, own = transport.get_extra_info("peername"), transport.get_extra_info("sockname")
         self._scope_base = {
@@ -125,6 +128,7 @@ class ClientConnection(asyncio.Protocol):
 
     def abort(self) -> None:
         """Cut the connection: the client must see that its answer is not complete."""
+        self.outflow.flush()
         self._transport.abort()
 
     def served(self, cycle: Cycle) -> None:
@@ -200,6 +204,7 @@ class ClientConnection(asyncio.Protocol):
         parser, self._parser = self._parser, None
         still_sending = self._incoming is not None or parser is None or parser.in_head
         self._incoming = None
+        self.outflow.flush()
         if still_sending and self._transport.can_write_eof():
             self.resume_reading()
             self._transport.write_eof()
@@ -217,7 +222,7 @@ class ClientConnection(asyncio.Protocol):
         if running is not None and running is not self._incoming:
             running.keep_alive = False
         elif running is not None and running.started:
-            self._transport.abort()
+            self.abort()
         else:
             # Nobody answers but us, and whoever was reading the request learns that it broke off.
             if running is not None:
@@ -258,10 +263,11 @@ class ClientConnection(asyncio.Protocol):
     def _refuse(self, error: GatewayError) -> None:
         if self._transport.is_closing():
             return
-        self._transport.write(refusal.whole_response(error))
+        self.outflow.write(refusal.whole_response(error))
         self._close()
 
 
 def client_connection(limits: ConnectionLimits) -> type[ClientConnection]:
     """The protocol class for a server with these limits."""
-    return type("LimitedClientConnection", (ClientConnection,), {"limits": limits})
+    own = {"limits": limits, "outbox": Outbox()}
+    return type("LimitedClientConnection", (ClientConnection,), own)
