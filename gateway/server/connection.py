@@ -47,10 +47,9 @@ class ClientConnection(asyncio.Protocol):
         self.outflow: Outflow
         self._app: ASGIApp = config.loaded_app
         self._state = server_state
-        self._parser: RequestParser | None = RequestParser(self)
-        """None once nothing that comes can be a request any more."""
+        self._parser: RequestParser | None = None
+        """None before it is connected, and once nothing that comes can be a request any more."""
         self._transport: asyncio.Transport
-        self._scope_base: dict[str, Any]
         self._cycle: Cycle | None = None
         self._pipeline: deque[Cycle] = deque()
         self._incoming: Cycle | None = None
@@ -67,7 +66,7 @@ class ClientConnection(asyncio.Protocol):
         self.outflow = Outflow(self._transport, self.outbox, stall_s=self.limits.idle_s)
         self._state.connections.add(self)  # type: ignore[arg-type]  # it only calls shutdown()
         peer, own = transport.get_extra_info("peername"), transport.get_extra_info("sockname")
-        self._scope_base = {
+        base = {
             "type": "http",
             "asgi": {"version": "3.0", "spec_version": "2.3"},
             "server": own[:2] if isinstance(own, tuple) else None,
@@ -75,6 +74,7 @@ class ClientConnection(asyncio.Protocol):
             "scheme": "https" if transport.get_extra_info("sslcontext") else "http",
             "root_path": "",
         }
+        self._parser = RequestParser(self, base)
         if len(self._state.connections) > self.limits.connections:
             self._refuse(refusal.too_many_connections(self.limits.connections))
         else:
@@ -167,22 +167,16 @@ class ClientConnection(asyncio.Protocol):
             self._watch(self.limits.idle_s)
 
     def request_begins(
-        self, request: dict[str, Any], *, keep_alive: bool, continue_expected: bool
+        self, scope: dict[str, Any], *, keep_alive: bool, continue_expected: bool
     ) -> None:
         """See `RequestSink`."""
-        cycle = Cycle(
-            self,
-            {**self._scope_base, **request},
-            keep_alive=keep_alive,
-            continue_expected=continue_expected,
-        )
-        cycle.offer()
+        cycle = Cycle(self, scope, keep_alive=keep_alive, continue_expected=continue_expected)
         self._incoming = cycle
-        if self._cycle is None:
-            self._begin(cycle)
-        else:
-            self._pipeline.append(cycle)
-            self._pause_reading()
+        self._take_on(cycle)
+
+    def whole_request(self, scope: dict[str, Any], body: bytes) -> None:
+        """See `RequestSink`."""
+        self._take_on(Cycle(self, scope, body=body))
 
     def request_body(self, data: bytes) -> None:
         """See `RequestSink`."""
@@ -228,6 +222,14 @@ class ClientConnection(asyncio.Protocol):
             if running is not None:
                 running.lost()
             self._refuse(error)
+
+    def _take_on(self, cycle: Cycle) -> None:
+        cycle.offer()
+        if self._cycle is None:
+            self._begin(cycle)
+        else:
+            self._pipeline.append(cycle)
+            self._pause_reading()
 
     def _begin(self, cycle: Cycle) -> None:
         self._cycle = cycle

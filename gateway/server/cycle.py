@@ -35,11 +35,24 @@ def _status_line(status: int) -> bytes:
     return f"HTTP/1.1 {status} {phrase}\r\n".encode("ascii")
 
 
+_CLOSING = (b"connection", b"close")
 STATUS_LINES = {status: _status_line(status) for status in range(200, 600)}
+
+
+def _header_lines(headers: list[tuple[bytes, bytes]]) -> bytes:
+    """Each header on a line. Raises `RuntimeError` where one would make more lines than that."""
+    lines = b"\r\n".join([*map(b": ".join, headers), b""])
+    # Counted, because looking for a byte by `in` makes and drops an exception inside of Python.
+    if lines.count(b"\r") != len(headers) or lines.count(b"\n") != len(headers):
+        names = b", ".join(name for name, value in headers if b"\r" in value or b"\n" in value)
+        raise RuntimeError(f"the value of a response header holds a line break: {names!r}")
+    return lines
 
 
 class Cycle:
     """Made when a request head is complete; ends with the response or with the connection.
+
+    A request that came as a whole has its `body` from the start.
 
     `send` waits while the client reads too slowly, and does nothing once the client has left;
     `receive` then yields `http.disconnect`.
@@ -68,8 +81,9 @@ class Cycle:
         connection: ClientConnection,
         scope: Scope,
         *,
-        keep_alive: bool,
-        continue_expected: bool,
+        keep_alive: bool = True,
+        continue_expected: bool = False,
+        body: bytes | None = None,
     ) -> None:
         self._connection = connection
         self._scope = scope
@@ -81,9 +95,9 @@ class Cycle:
         """What runs it."""
         self._on_departure: Callable[[], None] | None = None
         self._waiter: asyncio.Future[None] | None = None
-        self._news = False
-        self._body: bytes | bytearray = b""
-        self._more = True
+        self._news = body is not None
+        self._body: bytes | bytearray = body or b""
+        self._more = body is None
         self._head: bytes | None = None
         self._chunked = False
         self._left_to_send: int | None = None
@@ -194,18 +208,15 @@ class Cycle:
         if self._more:
             # Whether the rest of the request still comes is not known, nor what would follow it.
             self.keep_alive = False
-        lines = [STATUS_LINES[status], self._connection.default_lines()]
         chunked = True
         for name, value in headers:
             if name == b"content-length":
                 self._left_to_send = int(value)
                 chunked = False
-            elif name == b"connection" and value == b"close":
-                self.keep_alive = False
-                continue
-            if b"\n" in value or b"\r" in value:
-                raise RuntimeError(f"the value of response header {name!r} holds a line break")
-            lines += (name, b": ", value, b"\r\n")
+        if _CLOSING in headers:
+            self.keep_alive = False
+            headers = [header for header in headers if header != _CLOSING]
+        lines = [STATUS_LINES[status], self._connection.default_lines(), _header_lines(headers)]
         if self._scope["method"] == "HEAD" or status in _NO_BODY:
             chunked = False
             self._left_to_send = None
