@@ -35,18 +35,7 @@ def _status_line(status: int) -> bytes:
     return f"HTTP/1.1 {status} {phrase}\r\n".encode("ascii")
 
 
-_CLOSING = (b"connection", b"close")
 STATUS_LINES = {status: _status_line(status) for status in range(200, 600)}
-
-
-def _header_lines(headers: list[tuple[bytes, bytes]]) -> bytes:
-    """Each header on a line. Raises `RuntimeError` where one would make more lines than that."""
-    lines = b"\r\n".join([*map(b": ".join, headers), b""])
-    # Counted, because looking for a byte by `in` makes and drops an exception inside of Python.
-    if lines.count(b"\r") != len(headers) or lines.count(b"\n") != len(headers):
-        names = b", ".join(name for name, value in headers if b"\r" in value or b"\n" in value)
-        raise RuntimeError(f"the value of a response header holds a line break: {names!r}")
-    return lines
 
 
 class Cycle:
@@ -162,13 +151,25 @@ class Cycle:
         self._on_departure = callback
         return not self.disconnected
 
-    def answer(self, status: int, headers: list[tuple[bytes, bytes]], body: bytes) -> bool:
+    def answer(self, status: int, lines: bytes, body: bytes) -> bool:
+        """See `Direct`."""
+        if self._connection.outflow.full is not None or self._scope["method"] == "HEAD":
+            return False
+        if not self.disconnected:
+            self._start(status, lines, len(body))
+            self._send_body(body, False)
+        return True
+
+    def begin(self, status: int, lines: bytes) -> None:
+        """See `Direct`."""
+        self._start(status, lines, None)
+
+    def part(self, data: bytes) -> bool:
         """See `Direct`."""
         if self._connection.outflow.full is not None:
             return False
         if not self.disconnected:
-            self._begin(status, headers)
-            self._send_body(body, False)
+            self._send_body(data, True)
         return True
 
     async def receive(self) -> Message:
@@ -205,31 +206,38 @@ class Cycle:
             raise RuntimeError(f"unexpected ASGI message {message['type']!r}")
 
     def _begin(self, status: int, headers: list[tuple[bytes, bytes]]) -> None:
+        lines: list[bytes] = []
+        length: int | None = None
+        for name, value in headers:
+            if name == b"content-length":
+                length = int(value)
+            elif name == b"connection" and value == b"close":
+                self.keep_alive = False
+                continue
+            # Not `in`, which makes and drops an exception where it looks for a byte.
+            if value.find(b"\n") >= 0 or value.find(b"\r") >= 0:
+                raise RuntimeError(f"the value of response header {name!r} holds a line break")
+            lines += (name, b": ", value, b"\r\n")
+        self._start(status, b"".join(lines), length)
+
+    def _start(self, status: int, lines: bytes, length: int | None) -> None:
         if self._more:
             # Whether the rest of the request still comes is not known, nor what would follow it.
             self.keep_alive = False
-        chunked = True
-        for name, value in headers:
-            if name == b"content-length":
-                self._left_to_send = int(value)
-                chunked = False
-        if _CLOSING in headers:
-            self.keep_alive = False
-            headers = [header for header in headers if header != _CLOSING]
-        lines = [STATUS_LINES[status], self._connection.default_lines(), _header_lines(headers)]
+        framing = b""
         if self._scope["method"] == "HEAD" or status in _NO_BODY:
-            chunked = False
-            self._left_to_send = None
-        elif chunked and self._scope["http_version"] != "1.1":
+            length = None
+        elif length is None and self._scope["http_version"] == "1.1":
+            self._chunked = True
+            framing = b"transfer-encoding: chunked\r\n"
+        elif length is None:
             # HTTP/1.0 knows no chunks: the end of the connection is the end of the body.
-            chunked = False
-            self._left_to_send = _UNTIL_CLOSE
+            length = _UNTIL_CLOSE
             self.keep_alive = False
-        if chunked:
-            lines.append(b"transfer-encoding: chunked\r\n")
-        lines.append(b"\r\n" if self.keep_alive else b"connection: close\r\n\r\n")
-        self._chunked = chunked
-        self._head = b"".join(lines)
+        self._left_to_send = length
+        default = self._connection.default_lines()
+        end = b"\r\n" if self.keep_alive else b"connection: close\r\n\r\n"
+        self._head = b"".join((STATUS_LINES[status], default, lines, framing, end))
 
     def _send_body(self, body: bytes, more: bool) -> None:
         head = self._head
