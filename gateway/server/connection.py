@@ -15,13 +15,14 @@ from starlette.types import ASGIApp
 from uvicorn.config import Config
 from uvicorn.server import ServerState
 
+from backends.transport.known_head import Headers
 from backends.transport.outbox import Outbox
 from gateway.errors import GatewayError
 from gateway.server import refusal
 from gateway.server.cycle import Cycle
 from gateway.server.limits import LINGER_S, READ_AHEAD_BYTES, ConnectionLimits
 from gateway.server.outflow import Outflow
-from gateway.server.request_parser import Headers, RequestParser
+from gateway.server.request_parser import RequestParser
 
 
 class ClientConnection(asyncio.Protocol):

@@ -7,11 +7,9 @@ from urllib.parse import unquote
 
 import httptools
 
+from backends.transport.known_head import Headers, KnownHead
 from gateway.server import refusal
-from gateway.server.known_head import KnownHead
 from gateway.server.limits import MAX_HEAD_BYTES
-
-Headers = list[tuple[bytes, bytes]]
 
 
 class RequestSink(Protocol):
@@ -66,6 +64,7 @@ class RequestParser:
         self._headers: Headers = []
         self._continue_expected = False
         self._known: KnownHead | None = None
+        self._known_scope: dict[str, Any] = {}
         self._known_rest = 0
         """Bytes that are missing of the body of a request whose head was known."""
         self._learnt = 0
@@ -84,8 +83,10 @@ class RequestParser:
         if data:
             self._feed_parser(data)
 
-    def _known_request(self, data: bytes, scope: dict[str, Any], at: int, length: int) -> bytes:
+    def _known_request(self, data: bytes, headers: Headers, at: int, length: int) -> bytes:
         """Serve the request that `data` begins with; returns what comes after it."""
+        scope = self._known_scope.copy()
+        scope["headers"] = headers
         if len(data) == at + length:
             self._sink.whole_request(scope, data[at:])
             return b""
@@ -124,7 +125,9 @@ class RequestParser:
             raise refusal.head_too_large()
         if begins and self._new is not None and self._learnt < _MOST_LEARNT:
             self._learnt += 1
-            self._known = KnownHead.learn(data, self._new) or self._known
+            known = KnownHead.learn(data, self._new["headers"])
+            if known is not None:
+                self._known, self._known_scope = known, self._new
 
     def on_message_begin(self) -> None:
         """The first byte of a request."""
@@ -176,7 +179,7 @@ class RequestParser:
             "headers": self._headers,
         }
         keep_alive = version == "1.1" and parser.should_keep_alive()
-        if keep_alive and self._new is None:
+        if keep_alive and self._new is None and scope["method"] == "POST":
             # A copy, because it is the application's to change.
             self._new = {**scope, "headers": self._headers.copy()}
         self._sink.request_begins(
