@@ -149,10 +149,10 @@ async def _until_end(
     run: Run, reader: StreamReader, responder: Responder, out: bytes, watch: _Watch
 ) -> bytes:
     """Pass everything on but the last part, which is returned."""
-    chunk, feed, part, piece = run.response.chunk, reader.feed, responder.part, watch.piece
+    chunk, feed, push, piece = run.response.chunk, reader.feed, responder.push, watch.piece
     while True:
-        if out:
-            await part(out)
+        if out and not push(out):
+            await responder.part(out)
         data = await chunk()
         if not data:
             return reader.finish()
