@@ -16,7 +16,7 @@ Path = Literal["raw", "gateway"]
 """Whether a target is a runner itself, or a runner behind the gateway."""
 DialectName = Literal["openai-chat", "openai-completions", "ollama", "anthropic"]
 PromptKind = Literal["fixed", "file", "synthetic"]
-VerdictName = Literal["generator", "disagree", "nothing", "unfair", "short"]
+VerdictName = Literal["generator", "disagree", "nothing", "interrupted", "unfair", "short"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,6 +41,8 @@ class TargetFacts:
 
     name: str
     """Unique in the run; steps refer to it."""
+    group: str
+    """What a runner and the gateway in front of it share, so that they are shown side by side."""
     url: str
     """Without credentials."""
     model: str
@@ -201,8 +203,9 @@ class Verdict:
     """A reason not to take the figures of a step at their face value."""
 
     name: VerdictName
-    """`generator`: it was the bottleneck. `disagree`: repeats differ too much. `nothing`: no request
-    completed. `unfair`: users got very different shares. `short`: too few requests for a p99."""
+    """`generator`: it was the bottleneck. `disagree`: repeats differ too much. `nothing`: no
+    request completed. `interrupted`: stopped early, requests in flight are left out. `unfair`:
+    users got very different shares. `short`: too few requests for a p99."""
     message: str
     """For people: what was seen, and what to do."""
     voids: bool
