@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from gateway import __version__
+from gateway.cli.advise import advise
 from gateway.cli.check import check
 from gateway.cli.models import models
 from gateway.cli.serve import serve
@@ -24,3 +25,4 @@ def main() -> None:
 main.add_command(serve)
 main.add_command(check)
 main.add_command(models)
+main.add_command(advise)
