@@ -15,7 +15,14 @@ from gateway.bench.dialects import DIALECTS
 from gateway.bench.plan import Plan, Target
 from gateway.bench.preflight import Trial, look, try_out
 from gateway.bench.prompt_file import read_prompts
-from gateway.bench.prompts import LEAD_WORDS, Prompt, Prompts, fixed_prompt, synthetic_prompts
+from gateway.bench.prompts import (
+    LEAD_WORDS,
+    Prompt,
+    Prompts,
+    fixed_prompt,
+    supply,
+    synthetic_prompts,
+)
 from gateway.bench.result import SCHEMA, Result
 from gateway.bench.run import Watcher, run
 
@@ -92,7 +99,8 @@ async def benchmark(
 async def _trial(target: Target, prompt: Prompt, plan: Plan) -> Trial:
     short = replace(prompt, max_tokens=min(prompt.max_tokens, _TRIAL_TOKENS))
     body = DIALECTS[target.dialect].body(target.model, short, exact_for=None)
-    return await try_out(target, msgspec.json.encode(body), timeout_s=plan.bounds.timeout_s)
+    filled = supply((msgspec.json.encode(body),), f"{plan.seed}/trial")()
+    return await try_out(target, filled, timeout_s=plan.bounds.timeout_s)
 
 
 async def _words(target: Target, wish: PromptWish, plan: Plan) -> int:

@@ -55,6 +55,7 @@ def figures(measured: Sequence[Measured], slo: Slo | None, *, users: int | None)
         fairness=None if users is None else jain([served[user][0] for user in range(users)]),
         generator_cpu=max((each.cpu_share for each in measured), default=0.0),
         generator_late_s=max((each.late_s for each in measured), default=0.0),
+        generator_late_p99_s=max((each.late_p99_s for each in measured), default=0.0),
     )
 
 

@@ -34,6 +34,7 @@ class Measured:
     """Arrivals that the generator did not send."""
     cpu_share: float
     late_s: float
+    late_p99_s: float
     interrupted: bool
 
 
@@ -85,6 +86,7 @@ async def measure(
         left_out=load.left_out if isinstance(load, OpenLoop) else 0,
         cpu_share=pulse.cpu_share,
         late_s=pulse.late_s,
+        late_p99_s=pulse.late_p99_s,
         interrupted=stop.is_set(),
     )
 

@@ -6,7 +6,7 @@ import asyncio
 import time
 from array import array
 
-from gateway.bench.statistics import quantile
+from gateway.bench.statistics import distribution
 
 EVERY_S = 0.02
 
@@ -24,7 +24,8 @@ class Pulse:
         self.cpu_share = 0.0
         """Share of one core that this process took."""
         self.late_s = 0.0
-        """Lateness of a timer, 99th percentile: so late, too, is a time taken of a chunk."""
+        """Lateness of a timer on average: so late, too, are the times taken of chunks."""
+        self.late_p99_s = 0.0
 
     def stop(self) -> None:
         if self._timer is None:
@@ -33,7 +34,9 @@ class Pulse:
         self._timer = None
         wall = time.perf_counter() - self._wall
         self.cpu_share = (time.process_time() - self._cpu) / wall if wall > 0 else 0.0
-        self.late_s = quantile(self._late, 0.99) or 0.0
+        late = distribution(self._late)
+        if late is not None:
+            self.late_s, self.late_p99_s = late.mean, late.p99
 
     def _beat(self) -> None:
         now = time.perf_counter()

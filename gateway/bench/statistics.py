@@ -24,12 +24,6 @@ def distribution(values: Iterable[float]) -> Distribution | None:
     )
 
 
-def quantile(values: Iterable[float], share: float) -> float | None:
-    """The smallest value that at least `share` of all do not exceed."""
-    ordered = sorted(values)
-    return _rank(ordered, share) if ordered else None
-
-
 def jain(shares: Sequence[float]) -> float | None:
     """Jain's fairness index; None for fewer than two users, or when nobody got anything."""
     squares = math.fsum(share * share for share in shares)

@@ -6,6 +6,7 @@ import click
 
 from gateway import __version__
 from gateway.cli.advise import advise
+from gateway.cli.bench import bench
 from gateway.cli.check import check
 from gateway.cli.models import models
 from gateway.cli.serve import serve
@@ -25,4 +26,5 @@ def main() -> None:
 main.add_command(serve)
 main.add_command(check)
 main.add_command(models)
+main.add_command(bench)
 main.add_command(advise)
