@@ -17,6 +17,7 @@ from gateway.bench.result import Result
 from gateway.bench.summary import notes, table
 from gateway.cli.bench_ceiling import ceiling
 from gateway.cli.bench_compare import compare_command
+from gateway.cli.bench_engines import engines
 from gateway.cli.bench_files import refuse_unwritable, write_files
 from gateway.cli.bench_options import ALL, with_options
 from gateway.cli.bench_run import Interrupted, measured
@@ -119,3 +120,4 @@ def _refuse_few_files(users: int) -> None:
 
 bench.add_command(compare_command)
 bench.add_command(ceiling)
+bench.add_command(engines)

@@ -7,7 +7,8 @@ import re
 import signal
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Coroutine, Sequence
+from typing import Any, TypeVar
 
 import uvloop
 
@@ -15,6 +16,8 @@ from gateway.bench.benchmark import PromptWish, benchmark
 from gateway.bench.plan import Plan
 from gateway.bench.result import Result
 from gateway.cli.bench_progress import Progress
+
+Found = TypeVar("Found")
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 _CREDENTIALS = re.compile(r"//[^/@]*@")
@@ -26,14 +29,10 @@ class Interrupted(Exception):
 
 def measured(plan: Plan, wish: PromptWish, *, quiet: bool) -> Result:
     """The result, marked if it was interrupted. Raises `Interrupted` and as `benchmark` does."""
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        return runner.run(_measured(plan, wish, Progress(plan, quiet=quiet)))
+    progress = Progress(plan, quiet=quiet)
 
-
-async def _measured(plan: Plan, wish: PromptWish, progress: Progress) -> Result:
-    stop = asyncio.Event()
-    running = asyncio.ensure_future(
-        benchmark(
+    def work(stop: asyncio.Event) -> Coroutine[Any, Any, Result]:
+        return benchmark(
             plan,
             wish,
             command=command_line(sys.argv[1:]),
@@ -41,7 +40,26 @@ async def _measured(plan: Plan, wish: PromptWish, progress: Progress) -> Result:
             stop=stop,
             say=progress.say,
         )
-    )
+
+    return run_interruptibly(work, progress)
+
+
+def run_interruptibly(
+    work: Callable[[asyncio.Event], Coroutine[Any, Any, Found]], progress: Progress
+) -> Found:
+    """Run `work` until it is done; Ctrl-C sets its event, and cancels it if nothing was measured.
+
+    Raises `Interrupted` in the latter case, and whatever `work` raises.
+    """
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        return runner.run(_until_interrupted(work, progress))
+
+
+async def _until_interrupted(
+    work: Callable[[asyncio.Event], Coroutine[Any, Any, Found]], progress: Progress
+) -> Found:
+    stop = asyncio.Event()
+    running = asyncio.ensure_future(work(stop))
 
     def interrupt() -> None:
         stop.set()

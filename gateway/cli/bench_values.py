@@ -52,6 +52,11 @@ def rate_levels(
     return None if text is None else _levels(text, float, "0.5,2,10")
 
 
+def slots(context: click.Context, option: click.Parameter, text: str) -> tuple[int, ...]:
+    """Numbers of slots, separated by commas, none twice."""
+    return _levels(text, int, "1,4")
+
+
 def _levels(text: str, parse: Callable[[str], Number], example: str) -> tuple[Number, ...]:
     try:
         levels = tuple(map(parse, text.split(",")))
