@@ -106,13 +106,17 @@ async def _trial(target: Target, prompt: Prompt, plan: Plan) -> Trial:
 async def _words(target: Target, wish: PromptWish, plan: Plan) -> int:
     """How many words make `input_tokens` tokens with this model's tokenizer and template.
 
-    Two shorter prompts tell how many tokens a word is and how many the template adds.
+    Two shorter prompts tell how many tokens a word is and how many the template adds; a third,
+    of the length that follows, makes it exact.
     """
-    counted = []
-    for words in (wish.input_tokens // 4, wish.input_tokens // 2):
-        made = wish.prompts(words, plan.seed + 1).prompts[0]
-        counted.append((words, (await _trial(target, made, plan)).input_tokens))
-    return fitting_words(counted, wish.input_tokens)
+
+    async def tokens(words: int) -> tuple[int, int | None]:
+        made = wish.prompts(words, plan.seed).prompts[0]
+        return words, (await _trial(target, made, plan)).input_tokens
+
+    few, many = await tokens(wish.input_tokens // 4), await tokens(wish.input_tokens // 2)
+    near = await tokens(fitting_words((few, many), wish.input_tokens))
+    return fitting_words((few, near), wish.input_tokens)
 
 
 def fitting_words(counted: Sequence[tuple[int, int | None]], wanted: int) -> int:

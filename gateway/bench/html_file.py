@@ -21,8 +21,8 @@ _TEXT_COLUMNS = 2
 def encode_html(result: Result) -> bytes:
     """The page. Without requests that completed, it says so and has no plots."""
     conditions = result.conditions
-    models = ", ".join(dict.fromkeys(target.model for target in conditions.targets))
-    title = f"{models}: how it serves many at once"
+    groups = ", ".join(dict.fromkeys(target.group for target in conditions.targets))
+    title = f"{groups}: many users at once"
     parts = [
         '<!doctype html><html lang="en"><head><meta charset="utf-8">',
         f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">',
@@ -39,7 +39,7 @@ def encode_html(result: Result) -> bytes:
         *_conditions(conditions),
         "<h2>Targets</h2>",
         *_targets(conditions.targets),
-        "<details><summary>Raw figures (JSON)</summary><pre>",
+        "<h2>Everything</h2><details><summary>Raw figures (JSON)</summary><pre>",
         escape(encode_result(_without_records(result)).decode(), quote=False),
         "</pre></details></body></html>\n",
     ]

@@ -208,7 +208,7 @@ class Verdict:
     request completed. `interrupted`: stopped early, requests in flight are left out. `unfair`:
     users got very different shares. `short`: too few requests for a p99."""
     message: str
-    """For people: what was seen, and what to do."""
+    """For people: what was seen."""
     voids: bool
     """The figures must not be reported as a measurement of the target."""
 

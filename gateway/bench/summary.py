@@ -7,18 +7,16 @@ from collections.abc import Iterable, Sequence
 from gateway.bench.plan import Load
 from gateway.bench.result import Distribution, Result, Step
 from gateway.bench.units import UNKNOWN, counts, number, percent, seconds
+from gateway.bench.verdict import REMEDIES
 
 HEADER = (
     "LOAD",
     "TARGET",
     "TOKENS/S",
     "PER USER",
-    "TTFT p50",
-    "p99",
-    "ITL p50",
-    "p99",
-    "E2E p50",
-    "p99",
+    "TTFT p50/p99",
+    "ITL p50/p99",
+    "E2E p50/p99",
     "QUEUE p50",
     "DONE",
     "REFUSED",
@@ -29,7 +27,16 @@ HEADER = (
     "GOOD",
 )
 VOID = "void"
-_OPTIONAL = ("QUEUE p50", "FAIR", "GOOD")
+_NOTHING = {
+    "QUEUE p50": UNKNOWN,
+    "REFUSED": "0",
+    "FAILED": "0",
+    "CUT": "0",
+    "TIMED OUT": "0",
+    "FAIR": UNKNOWN,
+    "GOOD": UNKNOWN,
+}
+"""Columns that are left out when every cell of them says so."""
 
 
 def load_name(step: Step) -> str:
@@ -38,12 +45,12 @@ def load_name(step: Step) -> str:
 
 
 def table(steps: Sequence[Step]) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
-    """Header and rows, without the columns that nothing is known for."""
+    """Header and rows, without the columns that have nothing to say."""
     rows = [_row(step, first) for step, first in zip(steps, _firsts(steps), strict=True)]
     kept = [
         position
         for position, title in enumerate(HEADER)
-        if title not in _OPTIONAL or any(row[position] != UNKNOWN for row in rows)
+        if any(row[position] != _NOTHING.get(title) for row in rows)
     ]
     header = tuple(HEADER[position] for position in kept)
     return header, [tuple(row[position] for position in kept) for row in rows]
@@ -53,6 +60,8 @@ def notes(result: Result) -> list[str]:
     """What the verdicts say, and what figures rest on that a table cannot show."""
     lines = []
     short = 0
+    if result.steps and all(s.figures.completed == s.figures.sent > 0 for s in result.steps):
+        lines.append("note: every request got its whole answer: none refused, failed, cut or late")
     for step in result.steps:
         for verdict in step.verdicts:
             if verdict.name == "short":
@@ -60,6 +69,8 @@ def notes(result: Result) -> list[str]:
             else:
                 kind = VOID if verdict.voids else "note"
                 lines.append(f"{kind}: {load_name(step)}, {step.target}: {verdict.message}")
+    named = {verdict.name for step in result.steps for verdict in step.verdicts}
+    lines.extend(f"remedy: {text}" for name, text in REMEDIES.items() if name in named)
     if short:
         lines.append(
             f"note: {short} of {len(result.steps)} steps completed fewer than 100 requests: "
@@ -89,9 +100,9 @@ def _row(step: Step, first: bool) -> tuple[str, ...]:
         step.target,
         VOID if step.void else number(figures.output_tokens_per_s),
         UNKNOWN if step.void else number(_p50(figures.user_tokens_per_s)),
-        *_times(figures.ttft_s, step.void),
-        *_times(figures.itl_s, step.void),
-        *_times(figures.e2e_s, step.void),
+        _times(figures.ttft_s, step.void),
+        _times(figures.itl_s, step.void),
+        _times(figures.e2e_s, step.void),
         seconds(_p50(figures.queue_s)),
         str(figures.completed),
         counts(figures.refused),
@@ -107,7 +118,7 @@ def _p50(values: Distribution | None) -> float | None:
     return None if values is None else values.p50
 
 
-def _times(values: Distribution | None, void: bool) -> tuple[str, str]:
+def _times(values: Distribution | None, void: bool) -> str:
     if values is None or void:
-        return UNKNOWN, UNKNOWN
-    return seconds(values.p50), seconds(values.p99)
+        return UNKNOWN
+    return f"{seconds(values.p50)} / {seconds(values.p99)}"

@@ -9,26 +9,18 @@ def seconds(value: float | None) -> str:
     """A time: `0.4 ms`, `210 ms`, `1.32 s`, `95 s`."""
     if value is None:
         return UNKNOWN
-    if value < 0.0095:
-        return f"{value * 1000:.1f} ms"
+    if value == 0:
+        return "0 s"
     if value < 0.9995:
-        return f"{value * 1000:.0f} ms"
-    return (
-        f"{value:.2f} s"
-        if value < 9.995
-        else f"{value:.0f} s"
-        if value >= 99.95
-        else f"{value:.1f} s"
-    )
+        return f"{value * 1000:.{1 if value < 0.00995 else 0}f} ms"
+    return f"{value:.{2 if value < 9.995 else 1 if value < 99.95 else 0}f} s"
 
 
 def number(value: float | None) -> str:
     """A speed or a ratio, to three digits or to the whole number."""
     if value is None:
         return UNKNOWN
-    if abs(value) >= 99.95:
-        return f"{value:.0f}"
-    return f"{value:.1f}" if abs(value) >= 9.995 else f"{value:.2f}"
+    return f"{value:.0f}" if abs(value) >= 99.95 else f"{value:.3g}"
 
 
 def percent(value: float | None) -> str:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 
 from gateway.bench.plan import Load
-from gateway.bench.result import Figures, Verdict
+from gateway.bench.result import Figures, Verdict, VerdictName
 from gateway.bench.statistics import spread
+from gateway.bench.units import number, seconds
 
 BUSY = 0.8
 """Share of a core from which on a single-threaded generator is no longer sure to keep up."""
@@ -20,6 +22,14 @@ UNFAIR = 0.8
 P99_NEEDS = 100
 _PER_USER = 3
 """Answers that each user must have had before unequal shares mean anything."""
+REMEDIES: Mapping[VerdictName, str] = MappingProxyType(
+    {
+        "generator": "give the generator a core or a machine of its own, or ask for less load; "
+        "'sluicegate bench ceiling' shows what it can do",
+        "disagree": "measure longer (--duration), or on a machine that does nothing else",
+    }
+)
+"""What to do, said once however many steps it is said of."""
 
 
 def verdicts(
@@ -62,15 +72,12 @@ def _generator(figures: Figures) -> Verdict | None:
     ttft = figures.ttft_s
     late_s = figures.generator_late_s
     if ttft is not None and late_s > LATE_S and late_s > LATE_SHARE * ttft.p50:
-        seen.append(f"its clock ran {late_s * 1000:.0f} ms late on average")
+        seen.append(f"its clock ran {seconds(late_s)} late on average, beside {seconds(ttft.p50)}")
     if "not sent" in figures.failed:
         seen.append(f"{figures.failed['not sent']} arrivals found no room in it")
     if not seen:
         return None
-    message = (
-        f"the generator was the bottleneck ({', '.join(seen)}): give it a core of its own or a "
-        "machine of its own, or ask for less load; 'sluicegate bench ceiling' shows what it can do"
-    )
+    message = f"the generator was the bottleneck: {', '.join(seen)}"
     return Verdict(name="generator", message=message, voids=True)
 
 
@@ -79,10 +86,7 @@ def _disagree(repeats: Sequence[Figures]) -> Verdict | None:
     if apart is None or apart <= FAR_APART:
         return None
     speeds = [f.output_tokens_per_s for f in repeats if f.output_tokens_per_s is not None]
-    message = (
-        f"repeats disagree ({min(speeds):.4g} to {max(speeds):.4g} tokens/s): measure longer "
-        "(--duration), more often (--repeats), or on a machine that does nothing else"
-    )
+    message = f"repeats disagree: {number(min(speeds))} to {number(max(speeds))} tokens/s"
     return Verdict(name="disagree", message=message, voids=True)
 
 

@@ -130,20 +130,22 @@ def _configured(wish: TargetWish) -> tuple[Target, ...]:
 def _raw(route: Route, settings: Settings, *, alone: bool) -> Target:
     target = route.targets[0]
     runner = target.runners[0]
-    if not runner.url:
+    known = settings.runners.get(runner.name)
+    url = runner.url
+    if known is not None and known.launch is not None and known.launch.port is not None:
+        url = f"http://127.0.0.1:{known.launch.port}"
+    if not url:
         way = "--via gateway" if not alone else "--url"
         raise click.UsageError(
             f"--model: runner '{runner.name}' of '{route.model}' is started by the gateway on a "
             f"free port: set its launch.port to measure it directly, or use {way}"
         )
-    known = settings.runners.get(runner.name)
     return Target(
         name=f"{route.model} raw",
         group=route.model,
-        url=runner.url,
+        url=url,
         model=target.model.name,
         kind=target.backend,
-        slots=None if runner.unlimited else runner.working_slots,
         api_key=known.api_key.get_secret_value() if known and known.api_key else None,
         tls=None if known is None else _tls(known),
     )
