@@ -72,20 +72,25 @@ async def look(target: Target) -> Target:
 
 
 async def try_out(
-    target: Target, body: bytes, *, timeout_s: float, sleep: Sleep = asyncio.sleep
+    target: Target,
+    body: bytes,
+    *,
+    timeout_s: float,
+    sleep: Sleep = asyncio.sleep,
+    clock: Callable[[], float] = time.monotonic,
 ) -> Trial:
     """Send one request as it will be measured. Raises `TargetUnusable`."""
     try:
         transport = Transport(target.url, tls=target.tls)
     except ValueError as error:
         raise TargetUnusable(f"{target.name}: {error}") from error
-    patient_until = time.monotonic() + PATIENCE_S
+    patient_until = clock() + PATIENCE_S
     try:
         while True:
             pause_s = await _try(target, transport, body, timeout_s)
             if isinstance(pause_s, Trial):
                 return pause_s
-            if time.monotonic() + pause_s > patient_until:
+            if clock() + pause_s > patient_until:
                 raise TargetUnusable(
                     f"{target.name}: {transport.url} has refused every request for "
                     f"{PATIENCE_S:.0f} s; is it loading a model, or busy with other people's work?"

@@ -8,6 +8,9 @@ from dataclasses import dataclass
 
 _WIDE = 40.0
 """From this ratio of largest to smallest on, a straight axis would hide the small ones."""
+_TOO_WIDE = 1e9
+_NOTHING = 1e-12
+"""What no figure of ours can be told from 0 below."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,9 +32,9 @@ class Scale:
 def value_scale(values: Sequence[float], *, may_be_log: bool = False) -> Scale:
     """For at least one value, none negative. A straight axis begins at 0."""
     largest, smallest = max(values), min(values)
-    if may_be_log and smallest > 0 and largest / smallest >= _WIDE:
+    if may_be_log and smallest > _NOTHING and _WIDE <= largest / smallest <= _TOO_WIDE:
         return _decades(smallest, largest)
-    step = _round_step(largest / 4) if largest > 0 else 0.25
+    step = _round_step(largest / 4) if largest > _NOTHING else 0.25
     count = max(1, math.ceil(largest / step - 1e-9))
     return Scale(0.0, step * count, tuple(step * n for n in range(count + 1)))
 

@@ -76,7 +76,8 @@ def notes(result: Result) -> list[str]:
             f"note: {short} of {len(result.steps)} steps completed fewer than 100 requests: "
             "their p99 is the slowest one"
         )
-    uncounted = sorted({s.target for s in result.steps if (s.figures.counted_by_runner or 1) < 1})
+    shares = ((step.target, step.figures.counted_by_runner) for step in result.steps)
+    uncounted = sorted({target for target, share in shares if share is not None and share < 1})
     if uncounted:
         lines.append(
             f"note: {', '.join(uncounted)} did not count tokens: a piece of text counts as one"

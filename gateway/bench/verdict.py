@@ -54,8 +54,8 @@ def verdicts(
 
 
 def throughput_spread(repeats: Sequence[Figures]) -> float | None:
-    """How far the repeats' throughputs lie apart; None where fewer than two have one."""
-    return spread([f.output_tokens_per_s for f in repeats if f.output_tokens_per_s is not None])
+    """How far the repeats' throughputs lie apart; None for a single one, or if none has any."""
+    return spread(_speeds(repeats))
 
 
 def _nothing(figures: Figures) -> Verdict | None:
@@ -85,7 +85,7 @@ def _disagree(repeats: Sequence[Figures]) -> Verdict | None:
     apart = throughput_spread(repeats)
     if apart is None or apart <= FAR_APART:
         return None
-    speeds = [f.output_tokens_per_s for f in repeats if f.output_tokens_per_s is not None]
+    speeds = _speeds(repeats)
     message = f"repeats disagree: {number(min(speeds))} to {number(max(speeds))} tokens/s"
     return Verdict(name="disagree", message=message, voids=True)
 
@@ -107,3 +107,8 @@ def _short(figures: Figures) -> Verdict | None:
         return None
     message = f"p99 of {figures.completed} requests is the slowest of them"
     return Verdict(name="short", message=message, voids=False)
+
+
+def _speeds(repeats: Sequence[Figures]) -> list[float]:
+    """A repeat in which nothing completed had a speed too: none."""
+    return [figures.output_tokens_per_s or 0.0 for figures in repeats]
