@@ -26,11 +26,11 @@ def decide(facts: Facts, wish: Wish) -> Decision:
     if service.readable and service.prompt:
         return _stay(facts, service)
     if service.carried:
-        return _gray(facts, service, service)
+        return _gray(facts, service, service, wish)
     carried = [each for each in _services(facts, users, wish) if each.carried]
     same = _best([each for each in carried if each.engine.backend == current.backend])
     if same is not None:
-        return _gray(facts, service, same)
+        return _gray(facts, service, same, wish)
     return _move(facts, service, _best(carried), wish)
 
 
@@ -51,8 +51,9 @@ def _stay(facts: Facts, service: Service) -> Decision:
     )
 
 
-def _gray(facts: Facts, now: Service, chosen: Service) -> Decision:
+def _gray(facts: Facts, now: Service, chosen: Service, wish: Wish) -> Decision:
     engine = chosen.engine
+    carried = chosen.capacity.users(chosen.slots, _queue_s(chosen), wish.think_s)
     found = doubts_about(facts, chosen)
     figures = figures_of(now)
     if chosen is not now:
@@ -63,10 +64,11 @@ def _gray(facts: Facts, now: Service, chosen: Service) -> Decision:
         backend=engine.backend,
         headline=f"Gray zone: {engine.backend} is fast enough for "
         f"{number(chosen.users, 'person')}, but not for all at once. A queue with "
-        f"{number(chosen.slots, 'slot')} carries {number(chosen.carries, 'person')} who wait "
-        f"{seconds(_queue_s(chosen))} at most.",
+        f"{number(chosen.slots, 'slot')} and {seconds(_queue_s(chosen))} to wait carries "
+        f"{number(carried, 'person')}; with {seconds(wish.patience_s)} it would be "
+        f"{chosen.carries}.",
         figures=figures,
-        carries_users=chosen.carries,
+        carries_users=carried,
         plan=_plan(engine, chosen),
         sureness=sureness(found),
         doubts=found,
@@ -124,7 +126,7 @@ def _plan(engine: Engine, service: Service) -> Plan:
         upstream_model=engine.upstream_model,
         slots=service.slots,
         queue_s=_queue_s(service),
-        max_waiting=_max_waiting(service.users, service.carries),
+        max_waiting=_max_waiting(service.users),
     )
 
 
@@ -137,21 +139,20 @@ def _move_plan(current: Engine, goal: Destination, now: Service, better: Service
         upstream_model=goal.upstream_model,
         slots=goal.slots,
         queue_s=_queue_s(better) if better else 60,
-        max_waiting=_max_waiting(now.users, better.carries if better else now.users),
+        max_waiting=_max_waiting(now.users),
         start=goal.start,
         notes=goal.notes,
     )
 
 
 def _queue_s(service: Service) -> int:
-    """A round budget, a little above what is needed, so that nobody sees an odd number."""
+    """What is needed, rounded up to five seconds."""
     return max(_LEAST_QUEUE_S, ceil(service.budget_s / 5) * 5)
 
 
-def _max_waiting(users: int, carries: int) -> int:
-    """Room for everybody it is meant for and for a few more, in powers of two."""
-    wanted = max(users, min(carries, 4 * users), 8)
-    return min(1_000_000, 1 << (wanted - 1).bit_length())
+def _max_waiting(users: int) -> int:
+    """Room for everybody it is meant for and as many again, in powers of two."""
+    return min(1_000_000, max(16, 1 << (2 * users - 1).bit_length()))
 
 
 def _services(facts: Facts, users: int, wish: Wish) -> list[Service]:

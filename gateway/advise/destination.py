@@ -100,8 +100,8 @@ def _vllm_here(facts: Facts, hardware: Hardware) -> Destination:
 
 def _vllm_elsewhere(facts: Facts) -> Destination:
     hardware = facts.hardware
-    seen = "its machine cannot be seen from here" if hardware is None else f"here: {hardware}"
-    doubt = Doubt(f"vLLM on a GPU has not been measured ({seen})", "there: " + _COMPARE)
+    seen = "its machine cannot be seen from here" if hardware is None else "none was seen here"
+    doubt = Doubt(f"vLLM on a GPU has not been measured; {seen}", "there: " + _COMPARE)
     note = "put the address of the machine with the GPU in the place of gpu-a"
     where = " on a machine with a GPU"
     return _vllm(facts, "gpu-a", "http://gpu-a:8000", where, (note,), (doubt,))

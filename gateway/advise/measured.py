@@ -77,7 +77,8 @@ def _step(step: BenchStep, users: int) -> Step:
         tokens_per_s=figures.output_tokens_per_s,
         answer_tokens_per_s=_usual(figures.decode_tokens_per_s),
         answer_s=figures.e2e_s.p50 if figures.e2e_s else None,
-        doubts=tuple(verdict.message for verdict in step.verdicts),
+        # How few answers there were is in the figures already.
+        doubts=tuple(each.message for each in step.verdicts if each.name != "short"),
     )
 
 

@@ -40,7 +40,7 @@ _ROWS = (
         None,
         "names",
         "vLLM knows a model by its Hugging Face id or --served-model-name, not by name:tag; the "
-        "target below gives it the public name, so clients change nothing.",
+        "target above gives it the public name, so clients change nothing.",
         _VLLM,
     ),
     _Row(

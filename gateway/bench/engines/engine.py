@@ -15,8 +15,6 @@ from gateway.bench.engines.weights import Weights, WeightsMissing
 
 COMPARED: tuple[BackendKind, ...] = ("llamacpp", "llama-cpp-python", "vllm", "ollama")
 """Backends that can be launched, in the order they are measured."""
-NICE = 10
-"""Engines run at this priority, so that generator and gateway get their little time at once."""
 _ANY_PORT = 1
 _SPARING = {"OMP_WAIT_POLICY": "passive"}
 """llama.cpp's threads wait by spinning otherwise, and on few cores take them from everybody."""
@@ -37,7 +35,7 @@ class Engine:
     def flags(self) -> tuple[str, ...]:
         """What it was started with beyond the model, for the report."""
         spec = self.spec
-        told = (("parallel", spec.parallel), ("context", spec.context), ("nice", NICE))
+        told = (("parallel", spec.parallel), ("context", spec.context))
         return (*(f"{name}={value}" for name, value in told if value is not None), *spec.args)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from gateway.bench.result import Result, Step
@@ -23,7 +23,7 @@ class Promise:
     what: str
     measured: str
     kept: bool | None
-    """None: the repeats lie so far apart that it cannot be told."""
+    """None: it was measured once, or the repeats lie so far apart that it cannot be told."""
 
 
 def promises(result: Result, *, queue_s: float) -> list[Promise]:
@@ -76,16 +76,14 @@ def _throughput(engine: str, users: int, step: Step, alone: Step | None) -> Iter
     ratio = ours / theirs
     text = f"{ours:.0f} of {theirs:.0f} tokens/s ({ratio - 1:+.1%})"
     kept: bool | None = ratio >= 1 - CLOSE
-    apart = _apart((step, alone))
-    if not kept and 1 - ratio <= apart:
-        kept, text = None, f"{text}; repeats differ by {apart:.0%}"
+    if not kept:
+        if step.spread is None or alone.spread is None:
+            kept, text = None, f"{text}, measured once"
+        elif 1 - ratio <= (apart := max(step.spread, alone.spread)):
+            kept, text = None, f"{text}; repeats differ by {apart:.0%}"
     yield Promise(engine, users, "as fast as alone, within 3 %", text, kept)
 
 
 def _lost(step: Step) -> int:
     figures = step.figures
     return sum(figures.failed.values()) + figures.truncated + figures.timed_out
-
-
-def _apart(steps: Sequence[Step]) -> float:
-    return max(step.spread or 0.0 for step in steps)

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import os
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 
 from backends.launch.errors import LaunchError
 from backends.launch.runner import LaunchedRunner
 from gateway.bench.benchmark import PromptWish, benchmark
-from gateway.bench.engines.engine import NICE, Engine, Missing
+from gateway.bench.engines.engine import Engine, Missing
 from gateway.bench.engines.front import gateway_before
 from gateway.bench.engines.ollama_model import take_in
 from gateway.bench.engines.weights import Weights
@@ -94,7 +93,6 @@ async def _targets(
         runner = LaunchedRunner(engine.spec, grace_s=_GRACE_S)
         stack.push_async_callback(runner.stop)
         await runner.start()
-        _give_way(runner.pid)
         if engine.backend == "ollama":
             await take_in(engine.spec, course.weights, runner.url)
         front = await stack.enter_async_context(
@@ -117,13 +115,6 @@ async def _targets(
         )
         queued = replace(raw, name=f"{engine.name}, gateway", url=front, path="gateway")
         yield raw, queued
-
-
-def _give_way(group: int | None) -> None:
-    """Lower a running engine's priority, that of all its threads and processes."""
-    if group is not None:
-        with suppress(OSError):  # it has just ended, which the next request will find out
-            os.setpriority(os.PRIO_PGRP, group, NICE)
 
 
 def together(results: Sequence[Result]) -> Result | None:
