@@ -31,7 +31,12 @@ async def test_the_weights_are_handed_to_the_daemon_of_that_address(tmp_path: Pa
     await take_in(program(tmp_path, f'echo "$OLLAMA_HOST" "$@" > {log}'), weights, URL)
     host, verb, name, flag, modelfile = log.read_text().split()
     assert (host, verb, name, flag) == ("127.0.0.1:4321", "create", "sluicegate-demo", "-f")
-    assert Path(modelfile).read_text() == f"FROM {weights.for_llama_cpp().resolve()}\n"
+    assert modelfile == str(tmp_path / "Modelfile")
+    assert _said(modelfile) == f"FROM {weights.for_llama_cpp()}\n"
+
+
+def _said(file: str) -> str:
+    return Path(file).read_text()
 
 
 async def test_what_it_says_when_it_fails_is_told(tmp_path: Path) -> None:
