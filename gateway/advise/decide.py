@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from math import ceil
 
 from gateway.advise.decision import Decision, Doubt, Plan, Verdict, sureness
@@ -13,6 +14,10 @@ from gateway.advise.service import Service, serve
 from gateway.advise.telling import figures_of, number, seconds
 
 _LEAST_QUEUE_S = 10
+_CLASSES = (
+    "people should ask in class interactive and jobs in class batch, which takes only what nobody "
+    "else wants: by the header x-sluicegate-class, or by default_class of their keys"
+)
 _MEASURE = "sluicegate bench --users 1,5,10,15,20,50 --json result.json, then advise from that"
 
 
@@ -69,7 +74,7 @@ def _gray(facts: Facts, now: Service, chosen: Service, wish: Wish) -> Decision:
         f"{chosen.carries}.",
         figures=figures,
         carries_users=carried,
-        plan=_plan(engine, chosen),
+        plan=replace(_plan(engine, chosen), notes=(_CLASSES,)),
         sureness=sureness(found),
         doubts=found,
     )

@@ -26,6 +26,7 @@ def test_ten_users_on_one_slot_are_queued_within_a_budget_that_holds_them() -> N
     assert (decision.plan.slots, decision.plan.queue_s) == (1, 45)
     assert decision.carries_users == 10
     assert "with 60 s it would be 13" in decision.headline
+    assert any("class batch" in note for note in decision.plan.notes)
     assert decision.plan.max_waiting >= 10
 
 
