@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import sys
 import tempfile
 from collections.abc import Coroutine, Sequence
@@ -13,27 +14,19 @@ from typing import Any
 import click
 
 from gateway.bench.benchmark import PromptWish
-from gateway.bench.engines.engine import COMPARED, Engine, Missing, Wish, find
-from gateway.bench.engines.promise import Promise, promises
+from gateway.bench.engines.engine import COMPARED, Engine, Wish, find
 from gateway.bench.engines.sweep import Comparison, Course, sweep
 from gateway.bench.engines.weights import Weights
 from gateway.bench.plan import Bounds, Load, Plan, Target
-from gateway.bench.result import Result
-from gateway.bench.result_file import write_whole
-from gateway.bench.summary import notes, table
-from gateway.bench.svg_file import encode_svg
-from gateway.cli.bench_files import refuse_unwritable, write_files
+from gateway.cli.bench_engines_report import EXIT_INTERRUPTED, busy_remark, report
+from gateway.cli.bench_files import refuse_unwritable
 from gateway.cli.bench_progress import Progress
 from gateway.cli.bench_run import Interrupted, command_line, run_interruptibly
 from gateway.cli.bench_values import duration, slots, user_levels
-from gateway.cli.table import print_table
 
-EXIT_NOTHING = 1
-EXIT_INTERRUPTED = 130
 _OUT = click.Path(dir_okay=False, writable=True, path_type=Path)
 _READABLE = click.Path(exists=True, dir_okay=False, readable=True, path_type=Path)
 _PYTHON = click.Path(exists=True, dir_okay=False)
-_VERDICTS = {True: "kept", False: "BROKEN", None: "cannot be told"}
 
 
 @click.command("engines")
@@ -98,16 +91,19 @@ def engines(**options: Any) -> None:
     gateway in front of each; stops them again. Exits with 1 when none could be measured or a
     promise of the gateway was broken, with 130 when it was interrupted.
     """
-    out = {name: options[name] for name in ("json_file", "csv_file", "html_file")}
-    refuse_unwritable({**out, "svg_file": options["svg_file"]})
+    out = {name: options[name] for name in ("json_file", "csv_file", "html_file", "svg_file")}
+    refuse_unwritable(out)
     with tempfile.TemporaryDirectory(prefix="sluicegate-engines-") as folder:
         weights = Weights(Path(folder), options["gguf"], options["hugging_face"])
         here, missing = find(_wish(options), weights)
         progress = Progress(_whole_plan(options, here), quiet=options["quiet"])
         for each in missing:
             progress.say(f"{each.name} is left out: {each.remedy}")
+        busy = busy_remark(os.getloadavg()[0], os.cpu_count() or 1)
         comparison = _compare(here, _course(options, weights), progress) if here else None
-    _report([*missing, *(comparison.failed if comparison else ())], comparison, out, options)
+    missing += comparison.failed if comparison else ()
+    result = comparison.result if comparison else None
+    sys.exit(report(result, missing, out, busy=busy, queue_s=options["queue_s"]))
 
 
 def _compare(here: Sequence[Engine], course: Course, progress: Progress) -> Comparison:
@@ -119,54 +115,6 @@ def _compare(here: Sequence[Engine], course: Course, progress: Progress) -> Comp
     except Interrupted:
         click.echo("interrupted before anything was measured; nothing is written", err=True)
         sys.exit(EXIT_INTERRUPTED)
-
-
-def _report(
-    missing: Sequence[Missing],
-    comparison: Comparison | None,
-    out: dict[str, Path | None],
-    options: dict[str, Any],
-) -> None:
-    result = comparison.result if comparison else None
-    if result is None or not any(step.figures.completed for step in result.steps):
-        for each in missing:
-            click.echo(f"{each.name}: {each.remedy}", err=True)
-        click.echo("no engine could be measured: there is nothing to report", err=True)
-        sys.exit(EXIT_NOTHING)
-    print_table(*table(result.steps))
-    for note in notes(result):
-        click.echo(note)
-    held = promises(result, queue_s=options["queue_s"])
-    _print_promises(held)
-    for each in missing:
-        click.echo(f"not measured: {each.name}: {each.remedy}")
-    write_files(result, out)
-    _write_svg(result, options["svg_file"])
-    if result.interrupted:
-        sys.exit(EXIT_INTERRUPTED)
-    if any(each.kept is False for each in held):
-        sys.exit(EXIT_NOTHING)
-
-
-def _print_promises(held: Sequence[Promise]) -> None:
-    if not held:
-        return
-    click.echo("")
-    print_table(
-        ("ENGINE", "USERS", "THROUGH THE GATEWAY", "MEASURED", ""),
-        [(p.engine, str(p.users), p.what, p.measured, _VERDICTS[p.kept]) for p in held],
-    )
-
-
-def _write_svg(result: Result, path: Path | None) -> None:
-    picture = encode_svg(result) if path is not None else None
-    if path is None or picture is None:
-        return
-    try:
-        write_whole(path, picture)
-    except OSError as error:
-        raise click.ClickException(f"{path} cannot be written: {error.strerror}") from error
-    click.echo(f"written: {path}", err=True)
 
 
 def _wish(options: dict[str, Any]) -> Wish:
