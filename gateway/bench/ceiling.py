@@ -18,6 +18,8 @@ from gateway.bench.plan import Bounds, Load, Measurement, Target
 from gateway.bench.prompts import LEAD, supply, user_prompt
 
 USERS = 64
+STREAMS = 16
+"""So few that the generator keeps up: else several chunks come in one read, which is cheaper."""
 CHUNKS = 256
 _START_S = 20.0
 
@@ -37,24 +39,24 @@ class Ceiling:
 async def measure_ceiling(seconds: float) -> Ceiling:
     """Measure both, `seconds` each. Raises `StubFailed`. The stub ends with the call."""
     async with _stub() as url:
-        requests, requests_cpu_s = await _measured(url, 1, seconds)
-        streams, streams_cpu_s = await _measured(url, CHUNKS, seconds)
+        requests, requests_cpu_s = await _measured(url, USERS, 1, seconds)
+        streams, streams_cpu_s = await _measured(url, STREAMS, CHUNKS, seconds)
     return Ceiling(
         requests_per_s=len(requests.timelines) / requests_cpu_s,
         chunks_per_s=sum(timeline.chunks for timeline in streams.timelines) / streams_cpu_s,
     )
 
 
-async def _measured(url: str, chunks: int, seconds: float) -> tuple[Measured, float]:
+async def _measured(url: str, users: int, chunks: int, seconds: float) -> tuple[Measured, float]:
     """What was seen, the last answers included, and the CPU time that it took."""
     target = Target(name="stub", group="stub", url=url, model="stub")
     dialect = DIALECTS[target.dialect]
     prompt = user_prompt(f"{LEAD} and so on", chunks)
     body = msgspec.json.encode(dialect.body(target.model, prompt, exact_for=None))
-    async with Asker(target, timeout_s=60.0, connections=USERS, retry=None) as asker:
+    async with Asker(target, timeout_s=60.0, connections=users, retry=None) as asker:
         began = time.process_time()
         seen = await measure(
-            Measurement(Load(users=USERS), target, 0, 1),
+            Measurement(Load(users=users), target, 0, 1),
             asker,
             supply((body,), "ceiling"),
             Bounds(duration_s=seconds, requests=None),

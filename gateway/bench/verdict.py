@@ -72,7 +72,8 @@ def _generator(figures: Figures) -> Verdict | None:
     ttft = figures.ttft_s
     late_s = figures.generator_late_s
     if ttft is not None and late_s > LATE_S and late_s > LATE_SHARE * ttft.p50:
-        seen.append(f"its clock ran {seconds(late_s)} late on average, beside {seconds(ttft.p50)}")
+        first = f"a first token came after {seconds(ttft.p50)}"
+        seen.append(f"its clock ran {seconds(late_s)} late on average, where {first}")
     if "not sent" in figures.failed:
         seen.append(f"{figures.failed['not sent']} arrivals found no room in it")
     if not seen:
