@@ -8,6 +8,7 @@ minutes; what the machine was doing meanwhile is in the figures, and does not ch
 from __future__ import annotations
 
 import asyncio
+import os
 import sys
 import tempfile
 from collections.abc import AsyncGenerator
@@ -31,9 +32,11 @@ class _Paced(Engine):
 
 
 async def _bench(name: str, url: str, *words: str) -> None:
-    out = str(RECORDED / f"{name}.json")
-    command = ("-m", "gateway", "bench", "--url", url, "--json", out, "--repeats", "1", *words)
-    process = await asyncio.create_subprocess_exec(sys.executable, *command)
+    # Its own path is in the file, so it is a short one that is the same everywhere.
+    out = ("--json", f"{name}.json", "--repeats", "1")
+    command = ("-m", "gateway", "bench", "--url", url, *out, *words)
+    env = os.environ | {"PYTHONPATH": str(Path(__file__).parents[3])}
+    process = await asyncio.create_subprocess_exec(sys.executable, *command, cwd=RECORDED, env=env)
     if await process.wait():
         raise SystemExit(f"{name} could not be recorded")
 
