@@ -53,7 +53,7 @@ def facts_from(
     reading = recent if lately else last.pairs[pair]
     slots = None if name is None else last.slots.get(name)
     step = _step(observation, pair, reading, name, lately=lately, slots=slots)
-    card = _card(observation.models, pair[0])
+    context_length = _whole(_card(observation.models, pair[0]).get("context_length"))
     doubts = []
     if several and runner is None:
         text = f"there are several runners; {name}, the busiest, was looked at"
@@ -71,10 +71,10 @@ def facts_from(
             runner=name,
             slots=int(slots) if slots else None,
             queued=(step,),
-            context_length=_whole(card.get("context_length")),
+            context_length=context_length,
         ),
         hardware=hardware,
-        uses=uses | uses_of_fields(reading.ignored) | {Use.CONTEXT},
+        uses=uses | uses_of_fields(reading.ignored) | ({Use.CONTEXT} if context_length else set()),
         doubts=tuple(doubts),
     )
 

@@ -157,6 +157,7 @@ def _facts(source: _Source, uses: frozenset[Use]) -> Facts:
         name = source.result.name
         return measured.facts_from(result, name, target=source.target, uses=uses)
     assert source.live is not None
+    click.echo(f"looking at {source.live} for {source.for_s:g} s …", err=True)
     observation = asyncio.run(observe(source.live, source.for_s, api_key=_key(source.api_key_env)))
     here = urlsplit(observation.url).hostname in ("127.0.0.1", "localhost", "::1")
     return observed.facts_from(
