@@ -9,11 +9,9 @@ from typing import Any
 from msgspec import Struct
 
 from gateway.admission.base import Ticket
+from gateway.admission.script import scripts
 from gateway.admission.topology import Place
-from gateway.store import Script, Store
-
-PARTS = ("clock", "records", "flows", "learning", "prediction", "refusal", "dispatch", "operations")
-SCRIPT = Script.of_files("scheduler", "gateway.admission", [f"lua/{part}.lua" for part in PARTS])
+from gateway.store import Store
 
 LEASE_S = 10.0
 OFFER_S = 5.0
@@ -87,6 +85,7 @@ class Scheduler:
         self._replica = replica
         self._most_in_flow = most_in_flow
         self._key = store.home
+        self._scripts = scripts()
 
     @property
     def reachable(self) -> bool:
@@ -172,7 +171,7 @@ class Scheduler:
         return state
 
     def _call(self, arguments: tuple[Any, ...]) -> asyncio.Future[Any]:
-        return self._store.call(SCRIPT, self._key, arguments)
+        return self._store.call(self._scripts[arguments[0]], self._key, arguments)
 
 
 def _us(time_s: float) -> int:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import click
 
 from gateway import __version__
+from gateway.cli.advise import advise
+from gateway.cli.bench import bench
 from gateway.cli.check import check
 from gateway.cli.keys import keys
 from gateway.cli.models import models
@@ -26,3 +28,5 @@ main.add_command(serve)
 main.add_command(check)
 main.add_command(models)
 main.add_command(keys)
+main.add_command(bench)
+main.add_command(advise)

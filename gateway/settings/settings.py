@@ -46,7 +46,6 @@ class Settings(BaseSettings):
         default_factory=dict, description="The names that clients send."
     )
     queue: QueueSettings = Field(default_factory=QueueSettings)
-    limits: LimitsSettings = Field(default_factory=LimitsSettings)
     store: StoreSettings = Field(default_factory=StoreSettings)
     limits: LimitsSettings = Field(default_factory=LimitsSettings)
     discovery: DiscoverySettings = Field(default_factory=DiscoverySettings)
