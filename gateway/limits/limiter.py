@@ -6,33 +6,24 @@ import asyncio
 import functools
 import logging
 import time
-from collections import deque
 from collections.abc import Callable
 from typing import Any
 
-from gateway.errors import RateLimited, Unavailable
-from gateway.limits import gcra
-from gateway.limits.bucket import Bucket, Kind
+from gateway.errors import Unavailable
+from gateway.limits.bucket import Bucket
+from gateway.limits.denial import denial, repeated_denial
 from gateway.limits.headers import rate_headers
 from gateway.limits.held import HeldLeases
 from gateway.limits.local import LocalBuckets
-from gateway.limits.plan import Block, Plan, Plans
-from gateway.limits.recent import Recent
-from gateway.limits.refusal import refusal
+from gateway.limits.plan import Plan, Plans
 from gateway.limits.reservation import NOTHING, Reservation
+from gateway.limits.shared import PREFIX, SharedBuckets, limits_script
 from gateway.principal import Limits, Principal
 from gateway.store import Script, Store, StoreDown
 
 logger = logging.getLogger(__name__)
 
-PREFIX = b"{rl:default}"
-"""One hash tag for all limits: see the head of the script."""
 TOUCH_EVERY_S = 2.0
-LONGEST_BLOCK_S = 0.25
-"""How long a refusal is repeated without asking: what others give back is noticed after that."""
-MOST_UNTOLD = 10_000
-"""Settlements that are kept while the store is down; of more, the oldest stay at the estimate."""
-RESERVE, SETTLE, TOUCH = 1, 2, 3
 
 
 class Limiter:
@@ -59,14 +50,11 @@ class Limiter:
         self._replicas = replicas
         self._closed = closed
         self._would_refuse = would_refuse
-        self._script = script or limits_script()
-        self._prefix = prefix
         self._loop = asyncio.get_running_loop()
         self._plans = Plans()
         self._held = HeldLeases()
+        self._shared = SharedBuckets(store, script or limits_script(), prefix, clock)
         self._local = LocalBuckets()
-        self._untold: deque[tuple[Any, ...]] = deque(maxlen=MOST_UNTOLD)
-        self._losses = Recent()
         self._task: asyncio.Task[None] | None = None
         self.granted_locally = 0
         """Requests that were let in while the store was down."""
@@ -95,9 +83,11 @@ class Limiter:
         if not plan.buckets:
             return NOTHING
         if plan.block is not None:
-            self._repeat(plan, plan.block, tokens)
+            error = repeated_denial(plan, plan.block, tokens, self._clock())
+            if error is not None:
+                raise error
         lease = self._held.name() if plan.holding else ""
-        call = self._store.call(self._script, self._prefix, (RESERVE, lease, tokens, plan.every))
+        call = self._shared.reserve(lease, tokens, plan.every)
         if not call.done():
             waiter = self._loop.create_future()
             call.add_done_callback(functools.partial(_wake, waiter))
@@ -118,39 +108,44 @@ class Limiter:
         if plan.holding:
             self._held.drop(lease, plan.holding)
             self._local.end(lease, plan.holding)
-            self._observe_held(plan, self._clock() - reservation.started)
+            plan.observe_held(self._clock() - reservation.started)
+        if back or actual < reserved:
+            plan.block = None
         if reservation.local:
             now = self._now_us()
             self._local.correct(now, plan.buckets, back=back, reserved=reserved, actual=actual)
             return
         buckets = plan.every if back else plan.corrected
-        if buckets is None or (not back and actual == reserved and not plan.holding):
-            return
-        if back or actual < reserved:
-            plan.block = None
-        self._tell((SETTLE, lease, back, reserved, actual, buckets))
+        if buckets is not None and (back or actual != reserved or plan.holding):
+            self._shared.correct(lease, buckets, back=back, reserved=reserved, actual=actual)
 
     def touch(self) -> None:
-        """Tell the store which requests still run, so that they go on to count."""
+        """Tell the store which requests still run, so that they go on to count; or, while it is
+        down, those that count here."""
         now, up = self._now_us(), self._store.up
         for id, leases in self._held.chunks():
-            if not up:
+            if up:
+                self._shared.touch(id, leases)
+            else:
                 self._local.touch(now, id, leases)
-                continue
-            call = self._store.call(self._script, self._prefix, (TOUCH, id, *leases))
-            call.add_done_callback(self._note_loss)
 
     async def _keep_touching(self) -> None:
         while True:
             await asyncio.sleep(TOUCH_EVERY_S)
             self.touch()
 
+    def _store_changed(self, up: bool) -> None:
+        if up:
+            self._shared.catch_up()
+        # Either side must know at once what runs, or it would let as many in again.
+        self.touch()
+
     def _answered(
         self, plan: Plan, lease: str, tokens: int, reply: list[int], *, local: bool = False
     ) -> Reservation:
         """The reservation that a reply stands for. Raises `RateLimited` where it is a refusal."""
         if reply[0]:
-            raise self._refused(plan, tokens, reply)
+            raise denial(plan, tokens, reply, self._clock())
         headers = rate_headers(plan.buckets, reply)
         if len(reply) > _REPLY:
             plan = self._only_logged(plan, reply[_REPLY:])
@@ -166,36 +161,6 @@ class Limiter:
             local=local,
         )
 
-    def _refused(self, plan: Plan, tokens: int, reply: list[int]) -> RateLimited:
-        place = reply[0] - 1
-        bucket, recent, now = plan.buckets[place], plan.recents[place], self._clock()
-        headers = rate_headers(plan.buckets, reply)
-        wait_s = reply[1] / 1e6
-        if bucket.kind is Kind.CONCURRENT:
-            wait_s = recent.held_s / bucket.limit
-        else:
-            plan.block = Block(
-                place,
-                until=now + min(wait_s, LONGEST_BLOCK_S),
-                free_at=now + wait_s,
-                tokens=tokens if bucket.kind.of_tokens else 0,
-                headers=headers,
-            )
-        retry_s = recent.book(now, wait_s=wait_s, interval_s=_interval_s(bucket, recent, tokens))
-        return refusal(bucket, wait_s=wait_s, retry_after_s=retry_s, headers=headers)
-
-    def _repeat(self, plan: Plan, block: Block, tokens: int) -> None:
-        """Refuse again what was refused just now, without asking the store."""
-        now = self._clock()
-        if now >= block.until:
-            plan.block = None
-        elif tokens >= block.tokens:
-            bucket, recent = plan.buckets[block.bucket], plan.recents[block.bucket]
-            wait_s = block.free_at - now
-            interval_s = _interval_s(bucket, recent, tokens)
-            retry_s = recent.book(now, wait_s=wait_s, interval_s=interval_s)
-            raise refusal(bucket, wait_s=wait_s, retry_after_s=retry_s, headers=block.headers)
-
     def _only_logged(self, plan: Plan, places: list[int]) -> Plan:
         now = self._clock()
         for place in places:
@@ -203,11 +168,8 @@ class Limiter:
             self._would_refuse(bucket)
             if recent.may_log(now):
                 logger.info(
-                    "%s '%s' is over %s: %d, which is only logged",
-                    bucket.owner,
-                    bucket.name,
-                    bucket.kind.setting,
-                    bucket.limit,
+                    "%s %r is over %s: %d, which is only logged",
+                    *(bucket.owner, bucket.name, bucket.kind.setting, bucket.limit),
                 )
         return plan.without(places)
 
@@ -225,54 +187,14 @@ class Limiter:
         self.granted_locally += 1
         return reservation
 
-    def _give_back(self, plan: Plan, lease: str, tokens: int, call: asyncio.Future[Any]) -> None:
+    def _give_back(
+        self, plan: Plan, lease: str, tokens: int, call: asyncio.Future[list[int]]
+    ) -> None:
         if call.exception() is None and not call.result()[0]:
             self._answered(plan, lease, tokens, call.result()).refund()
 
-    def _tell(self, settlement: tuple[Any, ...]) -> None:
-        call = self._store.call(self._script, self._prefix, settlement)
-        if call.done() and call.exception() is not None:
-            # It was not sent. One that was may have taken effect, and must not be sent again.
-            self._untold.append(settlement)
-        else:
-            call.add_done_callback(self._note_loss)
-
-    def _note_loss(self, call: asyncio.Future[Any]) -> None:
-        failure = call.exception()
-        if failure is not None and self._losses.may_log(self._clock()):
-            logger.warning("the store may not know what requests really took: %s", failure)
-
-    def _store_changed(self, up: bool) -> None:
-        if up:
-            untold, self._untold = self._untold, deque(maxlen=MOST_UNTOLD)
-            for settlement in untold:
-                self._tell(settlement)
-        # Either side must know at once what runs, or it would let as many in again.
-        self.touch()
-
-    def _observe_held(self, plan: Plan, held_s: float) -> None:
-        for bucket, recent in zip(plan.buckets, plan.recents, strict=True):
-            if bucket.kind is Kind.CONCURRENT:
-                recent.observe_held(held_s)
-
     def _now_us(self) -> int:
         return int(self._clock() * 1e6)
-
-
-def limits_script() -> Script:
-    """The store's part of this."""
-    return Script.of_files("limits", __package__, ("lua/clock.lua", "lua/limits.lua"))
-
-
-def _interval_s(bucket: Bucket, recent: Recent, tokens: int) -> float:
-    """How far apart callers can be let in whom one bucket has refused."""
-    if bucket.kind is Kind.CONCURRENT:
-        return recent.held_s / bucket.limit
-    if bucket.kind is Kind.REQUESTS_PER_MINUTE:
-        return gcra.cost_us(1, bucket.limit) / 1e6
-    if bucket.kind is Kind.TOKENS_PER_MINUTE:
-        return gcra.cost_us(min(tokens, bucket.limit), bucket.limit) / 1e6
-    return 0.0
 
 
 def _wake(waiter: asyncio.Future[None], call: asyncio.Future[Any]) -> None:

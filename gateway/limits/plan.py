@@ -22,12 +22,12 @@ MOST_PLANS = 10_000
 class Block:
     """A refusal that is certain to be repeated until `until`, for as many tokens or more."""
 
-    __slots__ = ("bucket", "free_at", "headers", "tokens", "until")
+    __slots__ = ("free_at", "headers", "place", "tokens", "until")
 
     def __init__(
-        self, bucket: int, *, until: float, free_at: float, tokens: int, headers: Headers
+        self, place: int, *, until: float, free_at: float, tokens: int, headers: Headers
     ) -> None:
-        self.bucket = bucket
+        self.place = place
         self.until = until
         self.free_at = free_at
         self.tokens = tokens
@@ -48,6 +48,12 @@ class Plan:
         self.corrected: msgspec.Raw | None = packed(corrected) if corrected else None
         """Those with anything to correct at the end of a request that was answered."""
         self.block: Block | None = None
+
+    def observe_held(self, held_s: float) -> None:
+        """A request ran for `held_s`."""
+        for bucket, recent in zip(self.buckets, self.recents, strict=True):
+            if bucket.kind is Kind.CONCURRENT:
+                recent.observe_held(held_s)
 
     def without(self, places: Collection[int]) -> Plan:
         """The same without the buckets at some places, which count from 1."""

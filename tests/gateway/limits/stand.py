@@ -8,7 +8,7 @@ from typing import Any
 
 from gateway.errors import RateLimited
 from gateway.limits import Limiter, Reservation
-from gateway.limits.limiter import PREFIX
+from gateway.limits.shared import PREFIX
 from gateway.principal import NO_LIMITS, Limits, Principal
 from gateway.store import Script, Store
 

@@ -8,7 +8,7 @@ import pytest
 
 from gateway.errors import RateLimited
 from gateway.limits import NOTHING, Limiter
-from gateway.limits.limiter import PREFIX
+from gateway.limits.shared import PREFIX
 from gateway.principal import NO_LIMITS, Limits, Principal
 from gateway.store import Store
 from gateway.store.embedded import EmbeddedServer
