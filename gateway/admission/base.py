@@ -67,7 +67,8 @@ class Lease(Protocol):
     def release(self, *, served: bool = True) -> None:
         """Give the slot back. Idempotent, synchronous, never raises.
 
-        Not `served` means that the runner did not do the work, so that the time says nothing.
+        Not `served` means that the request did not come to its end, so that nothing can be learnt
+        from how long it took.
         """
         ...
 

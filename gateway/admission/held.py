@@ -83,7 +83,7 @@ class Ledger:
         """The lease ends. The store is told at once, or finds out by the lease's time."""
         self._in_flight[lease.runner] -= 1
         if self._leases.pop(lease.id, None) is not None:
-            held_s = self._clock() - lease.since if served else 0.0
+            held_s = self._clock() - lease.since
             if self._scheduler.reachable:
                 self._scheduler.finish(lease.id, lease.fence, held_s, served=served)
             else:

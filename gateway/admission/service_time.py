@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import deque
 
 from gateway.admission.base import UNKNOWN_COST_S
+from gateway.exchange import Exchange
 
 FORGETTING = 0.98
 """Weight of the last observation but one, beside the last: about fifty count."""
@@ -85,6 +86,14 @@ class ServiceTimes:
     ) -> None:
         """A request was served to its end. `model` is a public name of the configuration."""
         self._noted.append((model, operation, prompt_bytes, tokens, held_s))
+
+    def note_of(self, exchange: Exchange, prompt_bytes: int) -> None:
+        """An exchange has ended; it is noted if its answer was complete."""
+        sent, last, model = exchange.sent, exchange.last_token, exchange.model
+        if exchange.code is not None or sent is None or last is None or model is None:
+            return
+        tokens = exchange.usage.completion_tokens if exchange.usage else exchange.chunks
+        self.note(model, exchange.operation, prompt_bytes, tokens, last - sent)
 
     def learn(self) -> None:
         """Take in what was noted."""

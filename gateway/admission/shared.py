@@ -73,6 +73,11 @@ class SharedGate:
         return self._degraded.active
 
     @property
+    def replicas(self) -> int:
+        """How many replicas there are, this one included, as far as is known."""
+        return self._degraded.replicas
+
+    @property
     def scheduler(self) -> Scheduler:
         """The scheduler as this replica calls it."""
         return self._scheduler
@@ -82,9 +87,16 @@ class SharedGate:
         """What runners are called in the store."""
         return self._topology
 
-    async def start(self) -> None:
-        """Make this replica known. Raises `StoreDown`."""
-        await self._sync()
+    async def start(self, *, learn: Callable[[], None] = lambda: None) -> None:
+        """Make this replica known; without the store it begins on its own.
+
+        `learn` is called now and then, for work that no request should wait for.
+        """
+        self._upkeep.learn = learn
+        try:
+            await self._sync()
+        except StoreDown:
+            self._upkeep.store_changed(False)
         self._mailbox.start()
         self._upkeep.start()
 
@@ -109,7 +121,10 @@ class SharedGate:
 
     def know(self, runner: str, identity: str) -> None:
         """See `Admission.know`."""
+        before = self._topology.id(runner)
         self._topology.know(runner, identity)
+        if self._slots.pop(runner, None) is not None and self._topology.id(runner) != before:
+            self._scheduler.forget_runner(before)
 
     def connect(self, routes: Iterable[tuple[str, ...]]) -> None:
         """See `Admission.connect`."""

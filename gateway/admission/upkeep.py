@@ -35,6 +35,7 @@ class Upkeep:
         self._sync = sync
         self._wake = wake
         self._on_down = on_down
+        self.learn: Callable[[], None] = lambda: None
         self._up = True
         self._soon = asyncio.Event()
         self._offset_s = 0.0
@@ -101,6 +102,7 @@ class Upkeep:
     async def _keep_pumping(self) -> None:
         while True:
             await asyncio.sleep(PUMP_S * random.uniform(0.8, 1.2))
+            self.learn()
             if self._up:
                 await self._try(self._scheduler.pump())
 

@@ -34,6 +34,11 @@ class GatewayView(Protocol):
         ...
 
     @property
+    def degraded(self) -> bool:
+        """Whether the store is down and this replica on its own."""
+        ...
+
+    @property
     def started_at(self) -> int:
         """Unix time of the start."""
         ...

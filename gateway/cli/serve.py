@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import socket
 import sys
 from collections.abc import Callable
 
@@ -16,6 +17,7 @@ from gateway.errors import CannotStart
 from gateway.server.listen import bind
 from gateway.server.run import Replica
 from gateway.settings import Loaded, ServerSettings, Settings, SettingsError, load_from_process
+from gateway.store.opening import opened
 from gateway.telemetry.access import Format
 from gateway.telemetry.logs import chosen_format, set_up
 
@@ -45,12 +47,21 @@ async def _serve(loaded: Loaded, log_format: Format) -> None:
     host, port = listener.getsockname()[:2]
     shown = f"[{host}]" if ":" in host else host
     url = f"http://{'127.0.0.1' if host == '0.0.0.0' else shown}:{port}"
-    gateway = Gateway(
-        settings,
-        log_format=log_format,
-        access_fd=sys.stderr.fileno(),
-        progress=logger.info if log_format == "json" else _say,
-    )
+    async with opened(settings.store, patient=True) as store:
+        gateway = Gateway(
+            settings,
+            store,
+            log_format=log_format,
+            access_fd=sys.stderr.fileno(),
+            progress=logger.info if log_format == "json" else _say,
+        )
+        await _run(gateway, loaded, log_format, listener, url)
+
+
+async def _run(
+    gateway: Gateway, loaded: Loaded, log_format: Format, listener: socket.socket, url: str
+) -> None:
+    settings = loaded.settings
 
     async def greet() -> None:
         if log_format == "json":

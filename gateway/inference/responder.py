@@ -24,12 +24,13 @@ class Responder:
     values are numbers, or names that were checked when they were read.
     """
 
-    __slots__ = ("_direct", "_exchange", "_send", "started")
+    __slots__ = ("_direct", "_events", "_exchange", "_send", "started")
 
     def __init__(self, send: Send, exchange: Exchange, direct: Direct | None = None) -> None:
         self._send = send
         self._direct = direct
         self._exchange = exchange
+        self._events = False
         self.started = False
 
     async def reply(self, body: bytes) -> None:
@@ -43,6 +44,7 @@ class Responder:
 
     async def begin(self, *, events: bool) -> None:
         """Begin an answer of unknown length: an event stream, or a large JSON document."""
+        self._events = events
         lines = self._lines(_EVENT_STREAM if events else _JSON)
         if self._direct is not None:
             self._direct.begin(200, lines)
@@ -63,8 +65,15 @@ class Responder:
         await self._send({"type": "http.response.body", "body": data})
 
     async def error(self, error: GatewayError) -> None:
-        """Send an error as the whole answer. Only before anything else was sent."""
+        """Send an error: as the whole answer, or as the last event of a stream that has begun.
+
+        Another answer that has begun cannot say so; that it never ends is all there is.
+        """
         body = error_body(error)
+        if self.started:
+            if self._events:
+                await self.end(b"data: " + body + b"\n\n")
+            return
         headers = [*_pairs(self._lines()), *error_headers(error, body)]
         await self._start(error.status, headers)
         await self._send({"type": "http.response.body", "body": body})
@@ -86,6 +95,10 @@ class Responder:
                 f"x-sluicegate-queue-ms: {int(exchange.queue_s * 1000)}\r\n"
                 f"x-sluicegate-runner: {exchange.runner}\r\n"
             )
+        for name, value in exchange.limit_headers:
+            lines += f"{name.decode('ascii')}: {value.decode('ascii')}\r\n"
+        if exchange.clamped:
+            lines += f"x-sluicegate-clamped: {', '.join(exchange.clamped)}\r\n"
         if exchange.ignored:
             lines += f"x-sluicegate-ignored: {', '.join(exchange.ignored)}\r\n"
         return lines.encode("ascii")

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from heapq import nlargest
+from types import MappingProxyType
 
 from backends.base import BackendKind, TargetModel
 from backends.transport import Timeouts
 from gateway.admission import Ticket
 from gateway.errors import ModelNotFound
+from gateway.principal import NO_LIMITS, Limits, ServiceClass
 from gateway.routing.runner import Runner
+from gateway.settings import WaitingSettings
+
+WAITS: Mapping[ServiceClass, float] = MappingProxyType(dict.fromkeys(ServiceClass, 60.0))
 
 _COMPARED = 8
 """Known names that an unknown one is compared with closely."""
@@ -38,6 +43,11 @@ class Route:
     """Of a stream: `first_byte_s` is the budget up to the first token, `idle_s` holds after it."""
     plain_timeouts: Timeouts
     """Of a plain reply, which begins only when it is complete: nothing but the total."""
+    waits: Mapping[ServiceClass, float] = field(default_factory=lambda: WAITS)
+    """Seconds that a request of each class may wait for a slot."""
+    waiting: WaitingSettings | None = None
+    """Signs of life for streams that wait, where there are to be any."""
+    limits: Limits = NO_LIMITS
     aliases: tuple[str, ...] = ()
     strict: bool = False
     description: str | None = None

@@ -5,7 +5,13 @@ from gateway.settings.fault import Fault, Origin, SettingsError
 from gateway.settings.field_types import BackendKind, Profile
 from gateway.settings.limits import LimitSettings, LimitsSettings
 from gateway.settings.loading import Loaded, load
-from gateway.settings.model import ModelSettings, TargetOptions, TargetSettings, Timeouts
+from gateway.settings.model import (
+    ModelSettings,
+    TargetOptions,
+    TargetSettings,
+    Timeouts,
+    WaitingSettings,
+)
 from gateway.settings.process import load_from_process
 from gateway.settings.rendering import render_effective
 from gateway.settings.runner import LaunchSettings, RunnerSettings, TlsSettings
@@ -16,6 +22,7 @@ from gateway.settings.server import (
     QueueSettings,
     ServerSettings,
     TracingSettings,
+    WaitSettings,
 )
 from gateway.settings.settings import Settings
 from gateway.settings.store import StoreSettings, StoreTlsSettings
@@ -49,6 +56,8 @@ __all__ = [
     "Timeouts",
     "TlsSettings",
     "TracingSettings",
+    "WaitSettings",
+    "WaitingSettings",
     "load",
     "load_from_process",
     "render_effective",

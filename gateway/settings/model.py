@@ -65,8 +65,10 @@ class TargetSettings(Section):
 class Timeouts(Section):
     """The four budgets of one request. Waiting never eats into the others."""
 
-    queue_s: Seconds = Field(
-        default=60, description="Seconds a request waits for a slot, default 60."
+    queue_s: Seconds | None = Field(
+        default=None,
+        description="Most seconds a request waits for a slot, whatever its class. "
+        "Default: what queue.wait_s gives its class.",
     )
     first_token_s: Seconds = Field(
         default=120,
@@ -98,6 +100,23 @@ class Timeouts(Section):
         return self
 
 
+class WaitingSettings(Section):
+    """What a stream sends while its request waits for a slot."""
+
+    after_s: Seconds | None = Field(
+        default=None,
+        description="Seconds of silence after which a waiting stream is answered 200 and kept "
+        "alive, so that nothing in between gives it up; a later failure then comes as an error "
+        "event. Default: never, the answer begins when the runner's does.",
+    )
+    every_s: Seconds = Field(default=10, description="Seconds between signs of life, default 10.")
+    form: Literal["comment", "chunk"] = Field(
+        default="comment",
+        description="comment (default): an SSE comment with position and predicted wait, which "
+        "client libraries skip. chunk: an empty chunk, for clients that cannot read comments.",
+    )
+
+
 class ModelSettings(Section):
     """One public model name."""
 
@@ -125,6 +144,9 @@ class ModelSettings(Section):
     )
     timeouts: Timeouts = Field(
         default_factory=Timeouts, description="Time budgets, each with its own default."
+    )
+    waiting: WaitingSettings = Field(
+        default_factory=WaitingSettings, description="Signs of life for streams that wait."
     )
     strict: Flag = Field(
         default=False,

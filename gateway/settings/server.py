@@ -91,8 +91,31 @@ class LogSettings(Section):
     )
 
 
+class WaitSettings(Section):
+    """How long a request of each class may wait for a slot."""
+
+    critical: Seconds = Field(default=60, description="Seconds, default 60.")
+    interactive: Seconds = Field(default=60, description="Seconds, default 60.")
+    default: Seconds = Field(default=120, description="Seconds, default 120.")
+    batch: Seconds = Field(
+        default=3600, description="Seconds, default 3600: batch gets only what nobody else wants."
+    )
+
+
 class QueueSettings(Section):
     """Requests that wait for a slot."""
+
+    wait_s: WaitSettings = Field(
+        default_factory=WaitSettings,
+        description="Budgets by class: what is predicted to wait longer is refused at once.",
+    )
+    max_waiting_per_flow: Whole = Field(
+        default=256,
+        ge=1,
+        le=1_000_000,
+        description="Most requests of one tenant and class waiting for one set of runners, over "
+        "all replicas, default 256; the next one is answered 429.",
+    )
 
     max_waiting: Whole = Field(
         default=1024,

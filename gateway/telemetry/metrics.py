@@ -59,6 +59,7 @@ class Metrics(Collector):
         self._requests: defaultdict[tuple[str, str, str, int], int] = defaultdict(int)
         self._errors: defaultdict[tuple[str, str, str], int] = defaultdict(int)
         self._ignored: defaultdict[tuple[str, str, str], int] = defaultdict(int)
+        self._would_refuse: defaultdict[tuple[str], int] = defaultdict(int)
         self._codes, self._parameters = BoundedNames(), BoundedNames()
         self.records_dropped = 0
         self._registry = CollectorRegistry()
@@ -70,6 +71,10 @@ class Metrics(Collector):
         if pair is None:
             pair = self._pairs[(model, backend)] = PairMetrics()
         return pair
+
+    def would_refuse(self, bucket: str) -> None:
+        """A limit that is only logged would have refused a request."""
+        self._would_refuse[(bucket,)] += 1
 
     def drop_record(self) -> None:
         """An access record was lost."""
@@ -118,6 +123,12 @@ class Metrics(Collector):
             "Parameters that a runner would have ignored silently.",
             ("model", "backend", "parameter"),
             self._ignored,
+        )
+        yield _counter(
+            "sluicegate_limit_would_refuse",
+            "Requests that a limit would have refused, were it not only logged.",
+            ("limit",),
+            self._would_refuse,
         )
         yield CounterMetricFamily(
             "sluicegate_access_records_dropped",
