@@ -106,7 +106,7 @@ class KeyTable:
             record = decode(raw)
         except ValueError:
             # One that cannot be read must not cost the others. Its text is not for a log.
-            logger.error("key '%s' of the store is no record of a key and is passed over", key[:80])
+            logger.error("key %r of the store is no record of a key and is passed over", key[:80])
             return None
         return self._entry_of(raw, record)
 
