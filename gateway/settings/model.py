@@ -146,7 +146,8 @@ class ModelSettings(Section):
         default_factory=Timeouts, description="Time budgets, each with its own default."
     )
     waiting: WaitingSettings = Field(
-        default_factory=WaitingSettings, description="Signs of life for streams that wait."
+        default_factory=WaitingSettings,
+        description="Signs of life for streams that wait. Default: none.",
     )
     strict: Flag = Field(
         default=False,

@@ -107,7 +107,8 @@ class QueueSettings(Section):
 
     wait_s: WaitSettings = Field(
         default_factory=WaitSettings,
-        description="Budgets by class: what is predicted to wait longer is refused at once.",
+        description="Budgets by class, each with its own default: what is predicted to wait longer "
+        "is refused at once.",
     )
     max_waiting_per_flow: Whole = Field(
         default=256,
