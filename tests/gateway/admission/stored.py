@@ -16,22 +16,13 @@ from tests.oracle.ticket import State
 
 Everything = dict[str, Any]
 _unpack = msgspec.msgpack.Decoder().decode
+_SORTED = {"lease", "dead", "line", "at", "ready", "idle", "retryx", "replicas"}
 _NUMBER = {1: State.WAITING, 2: State.OFFERED, 3: State.RUNNING}
 
 
 def script_state(client: redis.Redis) -> Everything:
     """What is stored under every key, as far as the oracle has it too."""
-    found: Everything = {}
-    for key in client.keys(f"{PREFIX}:*"):
-        name = key.decode().removeprefix(f"{PREFIX}:")
-        kind = client.type(key)
-        if kind == b"hash":
-            found[name] = {field.decode(): value for field, value in client.hgetall(key).items()}
-        elif kind == b"zset":
-            scores = client.zrange(key, 0, -1, withscores=True)
-            found[name] = {member.decode(): int(score) for member, score in scores}
-        elif kind == b"set":
-            found[name] = {member.decode() for member in client.smembers(key)}
+    found = _read(client)
     tickets = {ticket: _unpack(packed) for ticket, packed in found.get("t", {}).items()}
     return {
         "tickets": {
@@ -57,6 +48,29 @@ def script_state(client: redis.Redis) -> Everything:
         },
         "fence": int(found.get("meta", {}).get("fence", 0)),
     }
+
+
+def _read(client: redis.Redis) -> Everything:
+    pipe = client.pipeline(transaction=False)
+    names = [key.decode().removeprefix(f"{PREFIX}:") for key in client.keys(f"{PREFIX}:*")]
+    names = [name for name in names if name != "test-clock"]
+    for name in names:
+        key, kind = f"{PREFIX}:{name}", name.partition(":")[0]
+        if kind in _SORTED:
+            pipe.zrange(key, 0, -1, withscores=True)
+        elif kind == "runners":
+            pipe.smembers(key)
+        else:
+            pipe.hgetall(key)
+    return {name: _plain(value) for name, value in zip(names, pipe.execute(), strict=True)}
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, list):
+        return {member.decode(): int(score) for member, score in value}
+    if isinstance(value, set):
+        return {member.decode() for member in value}
+    return {field.decode(): of for field, of in value.items()}
 
 
 def oracle_state(oracle: Scheduler) -> Everything:
