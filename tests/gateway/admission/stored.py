@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable
 from typing import Any
 
@@ -38,10 +37,12 @@ def script_state(client: redis.Redis) -> Everything:
         "runners": found.get("runners", set()),
         "replicas": found.get("replicas", {}),
         "deadlines": found.get("dead", {}),
-        **{name: _numbers(found.get(name, {})) for name in ("slots", "load", "work", "count")},
+        **{name: _numbers(found.get(name, {})) for name in ("slots", "load")},
+        "work": {route: _numbers(work) for route, work in _groups(found, "work").items()},
+        "count": {pool: _numbers(count) for pool, count in _groups(found, "count").items()},
         "pool times": {name: at for name, at in _numbers(found.get("v", {})).items() if at},
         "last places": _numbers(found.get("pace", {})),
-        "learnt": _learnt(_numbers(found.get("stat", {}))),
+        "learnt": {pool: _learnt(_numbers(stat)) for pool, stat in _groups(found, "stat").items()},
         "promises": {
             retry: (*_unpack(packed), found["retryx"][retry])
             for retry, packed in found.get("retry", {}).items()
@@ -103,9 +104,9 @@ def oracle_state(oracle: Scheduler) -> Everything:
         "replicas": domain.replicas,
         "deadlines": {t.id: t.latest for t in waiting},
         "slots": {r: domain.slots(r) for r in domain.fits if domain.slots(r)},
-        "load": dict(_sum((t.runner, t.cost) for t in domain.tickets.values() if t.runner)),
-        "work": dict(_sum((f"{t.flow.id}:{t.route}", t.cost) for t in waiting)),
-        "count": dict(_sum((f"{t.pool}:{t.flow.id}", 1) for t in waiting)),
+        "load": {r: domain.load(r) for r in {t.runner for t in domain.tickets.values()} if r},
+        "work": _summed((t.route, t.flow.id, t.cost) for t in waiting),
+        "count": _summed((t.pool, t.flow.id, 1) for t in waiting),
         "pool times": {f"{pool}:{rank}": at for (pool, rank), at in pool_times.items() if at},
         "last places": {
             f"{pool}:{rank}": at for (pool, rank), at in oracle.comeback.last_places.items()
@@ -146,14 +147,9 @@ def _still_ahead(found: Everything) -> dict[str, dict[str, int]]:
     return kept
 
 
-def _learnt(stats: dict[str, int]) -> dict[str, dict[str, int]]:
+def _learnt(stat: dict[str, int]) -> dict[str, int]:
     first = Learnt()
-    known: dict[str, dict[str, int]] = {}
-    for name, value in stats.items():
-        pool, _, what = name.rpartition(":")
-        unlearnt = {"m1": first.mean, "m2": first.square, **first.factors}
-        known.setdefault(pool, unlearnt)[what] = value
-    return known
+    return {"m1": first.mean, "m2": first.square, **first.factors, **stat}
 
 
 def _grouped(entries: Iterable[tuple[str, str, int]]) -> dict[str, dict[str, int]]:
@@ -171,8 +167,9 @@ def _ranked(
     }
 
 
-def _sum(entries: Iterable[tuple[str, int]]) -> Counter[str]:
-    total: Counter[str] = Counter()
-    for name, value in entries:
-        total[name] += value
-    return total
+def _summed(entries: Iterable[tuple[str, str, int]]) -> dict[str, dict[str, int]]:
+    groups: dict[str, dict[str, int]] = {}
+    for group, name, value in entries:
+        of = groups.setdefault(group, {})
+        of[name] = of.get(name, 0) + value
+    return groups

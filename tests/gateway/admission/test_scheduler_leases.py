@@ -178,7 +178,7 @@ def test_when_everything_has_ended_nothing_is_left(script: ScriptedScheduler) ->
     assert finished == 38
     idle = {f"idle:p1:{rank}" for rank in range(3)}
     flows = {"flow", "routes", "v", "tail", *idle}
-    assert queue.stored() - flows <= {"meta", "replicas", "runners", "slots", "fit:x1", "stat"}
+    assert queue.stored() - flows <= {"meta", "replicas", "runners", "slots", "fit:x1", "stat:p1"}
 
 
 def test_ids_and_labels_may_hold_anything(script: ScriptedScheduler) -> None:
