@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from tests.oracle.limits import ALIVE
-from tests.oracle.ticket import Flow, Route, State, Ticket
+from tests.oracle.ticket import Route, State, Ticket
 
 
 class Domain:
@@ -21,8 +21,6 @@ class Domain:
         self.tickets: dict[str, Ticket] = {}
         self.replicas: dict[str, int] = {}
         """When each last gave a sign of life."""
-        self.flows: dict[str, Flow] = {}
-        """Those that have waited."""
         self.mail: list[tuple[str, list[str | int]]] = []
 
     def slots(self, runner: str) -> int:

@@ -114,6 +114,5 @@ def _rival(
     work = 0
     for route, share in shares.items():
         work += math.floor(sum(ticket.cost for ticket in domain.line(flow, route)) * share)
-    kept = domain.flows.get(flow)
-    weight = kept.weight if kept else 1
-    return Rival(flow, rank, weight, at, work, max(1, len(domain.of_flow(pool, flow))))
+    waiting = domain.of_flow(pool, flow)
+    return Rival(flow, rank, waiting[0].flow.weight, at, work, len(waiting))

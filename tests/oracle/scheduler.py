@@ -54,8 +54,6 @@ class Scheduler:
             return self._refused(ticket, reason, asked.budget, seen)
         if asked.retried:
             self.comeback.kept(asked.retry)
-        if not domain.of_flow(ticket.pool, ticket.flow.id):
-            domain.flows[ticket.flow.id] = ticket.flow
         self.dispatch.enqueue(ticket)
         return self._queued(ticket)
 

@@ -13,6 +13,6 @@ function operations.cancel(ticket, expired)
   drop(ticket, t)
   if expired ~= 1 then return {'cancelled', 0} end
   learn_wait(t, now - t[SINCE])
-  local o = outlook(t[POOL], t[ROUTE], t[REPLICA])
+  local o = outlook(t[POOL], t[ROUTE], t[REPLICA], nil)
   return {'cancelled', t[BOOK] == 1 and book(t, t[LATEST] - t[SINCE], t[LATEST] - t[SINCE], o) or 0}
 end

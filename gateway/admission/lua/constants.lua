@@ -11,16 +11,17 @@
 --   :t                hash    ticket -> record, see below
 --   :dead             zset    waiting ticket -> latest moment at which it may be dispatched
 --   :line:<flow>:<route>  zset  waiting ticket -> order within its flow
---   :work             hash    <flow>:<route> -> predicted slot-time of the tickets in that line
+--   :work:<route>     hash    flow -> predicted slot-time of the tickets in that line
 --   :at:<runner>      zset    route -> how many tickets of it wait and could be served there
 --   :routes           hash    route -> its pool and runners
---   :count            hash    <pool>:<flow> -> waiting tickets
+--   :count:<pool>     hash    flow -> waiting tickets
 --   :ready:<pool>:<rank>  zset  flow with waiting tickets -> virtual time
 --   :idle:<pool>:<rank>   zset  flow without, whose virtual time is ahead of the pool's -> the same
 --   :v                hash    <pool>:<rank> -> virtual time of the pool
 --   :tail             hash    <pool>:<rank> -> where the last flow started that had no past
---   :flow             hash    flow -> weight and label, of those that have waited lately
---   :stat             hash    <pool>:<name> -> what was learnt, in thousandths
+--   :weight:<pool>    hash    flow that waits -> its weight
+--   :flow             hash    flow -> rank and label, of those that have waited lately
+--   :stat:<pool>      hash    what was learnt, in thousandths
 --   :pace             hash    <pool>:<rank> -> the last place given to a refused caller
 --   :retry, :retryx   hash, zset  fingerprint of a refused request -> its order; -> expiry
 --   :replicas         zset    replica -> last sign of life
@@ -46,6 +47,7 @@ local MOST_RETRIES = 10000
 local HEAD_START = 60000000   -- how far ahead of its pool a flow may be held, for each slot
 local MAIL_KEPT = 1000
 local MOST_FLOWS = 1000       -- flows of a pool that a prediction looks at
+local FEW_FLOWS = 16
 local WAITING, OFFERED, RUNNING = 1, 2, 3
 
 -- A ticket's record.

@@ -31,8 +31,25 @@ local function route_of(id)
   return route
 end
 
+-- Every line in which somebody waits, as {flow, route}.
+local function lines()
+  local found = {}
+  for _, route in ipairs(call('HKEYS', P .. ':routes')) do
+    for _, flow in ipairs(call('HKEYS', P .. ':work:' .. route)) do
+      found[#found + 1] = {flow, route}
+    end
+  end
+  return found
+end
+
+local slots_cache = {}
 local function slots_of(runner)
-  return number(':slots', runner, 0)
+  local slots = slots_cache[runner]
+  if not slots then
+    slots = number(':slots', runner, 0)
+    slots_cache[runner] = slots
+  end
+  return slots
 end
 
 local function in_flight(runner)

@@ -6,6 +6,7 @@ local function settle_slots(runner)
     local slots = tonumber(value)
     if slots > 0 and (not least or slots < least) then least = slots end
   end
+  slots_cache[runner] = least or 0
   if least then call('HSET', P .. ':slots', runner, least) else call('HDEL', P .. ':slots', runner) end
 end
 

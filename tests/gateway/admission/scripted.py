@@ -46,6 +46,12 @@ class ScriptedScheduler:
         mail = {replica: [_letter(each) for _, each in box] for replica, box in letters if box}
         return _plain(reply), mail
 
+    def state(self, now: int) -> dict[str, list[dict[str, object]]]:
+        """What people are shown."""
+        reply, _ = self.call(now, "state")
+        state: dict[str, list[dict[str, object]]] = msgspec.json.decode(str(reply))
+        return state
+
     def flush(self) -> None:
         """The store loses everything but the script."""
         self.client.flushall()

@@ -1,4 +1,4 @@
-"""The script as one test sees it: short calls, a clock the test turns, offers that are read."""
+"""The script as one test sees it: short calls, a clock of its own, offers that are read."""
 
 from __future__ import annotations
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable
 from typing import Any
 
@@ -16,22 +15,13 @@ from tests.oracle.ticket import State
 
 Everything = dict[str, Any]
 _unpack = msgspec.msgpack.Decoder().decode
+_SORTED = {"lease", "dead", "line", "at", "ready", "idle", "retryx", "replicas"}
 _NUMBER = {1: State.WAITING, 2: State.OFFERED, 3: State.RUNNING}
 
 
 def script_state(client: redis.Redis) -> Everything:
     """What is stored under every key, as far as the oracle has it too."""
-    found: Everything = {}
-    for key in client.keys(f"{PREFIX}:*"):
-        name = key.decode().removeprefix(f"{PREFIX}:")
-        kind = client.type(key)
-        if kind == b"hash":
-            found[name] = {field.decode(): value for field, value in client.hgetall(key).items()}
-        elif kind == b"zset":
-            scores = client.zrange(key, 0, -1, withscores=True)
-            found[name] = {member.decode(): int(score) for member, score in scores}
-        elif kind == b"set":
-            found[name] = {member.decode() for member in client.smembers(key)}
+    found = _read(client)
     tickets = {ticket: _unpack(packed) for ticket, packed in found.get("t", {}).items()}
     return {
         "tickets": {
@@ -47,16 +37,41 @@ def script_state(client: redis.Redis) -> Everything:
         "runners": found.get("runners", set()),
         "replicas": found.get("replicas", {}),
         "deadlines": found.get("dead", {}),
-        **{name: _numbers(found.get(name, {})) for name in ("slots", "load", "work", "count")},
+        **{name: _numbers(found.get(name, {})) for name in ("slots", "load")},
+        "work": {route: _numbers(work) for route, work in _groups(found, "work").items()},
+        "count": {pool: _numbers(count) for pool, count in _groups(found, "count").items()},
         "pool times": {name: at for name, at in _numbers(found.get("v", {})).items() if at},
         "last places": _numbers(found.get("pace", {})),
-        "learnt": _learnt(_numbers(found.get("stat", {}))),
+        "learnt": {pool: _learnt(_numbers(stat)) for pool, stat in _groups(found, "stat").items()},
         "promises": {
             retry: (*_unpack(packed), found["retryx"][retry])
             for retry, packed in found.get("retry", {}).items()
         },
         "fence": int(found.get("meta", {}).get("fence", 0)),
     }
+
+
+def _read(client: redis.Redis) -> Everything:
+    pipe = client.pipeline(transaction=False)
+    names = [key.decode().removeprefix(f"{PREFIX}:") for key in client.keys(f"{PREFIX}:*")]
+    names = [name for name in names if name != "test-clock"]
+    for name in names:
+        key, kind = f"{PREFIX}:{name}", name.partition(":")[0]
+        if kind in _SORTED:
+            pipe.zrange(key, 0, -1, withscores=True)
+        elif kind == "runners":
+            pipe.smembers(key)
+        else:
+            pipe.hgetall(key)
+    return {name: _plain(value) for name, value in zip(names, pipe.execute(), strict=True)}
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, list):
+        return {member.decode(): int(score) for member, score in value}
+    if isinstance(value, set):
+        return {member.decode() for member in value}
+    return {field.decode(): of for field, of in value.items()}
 
 
 def oracle_state(oracle: Scheduler) -> Everything:
@@ -89,9 +104,9 @@ def oracle_state(oracle: Scheduler) -> Everything:
         "replicas": domain.replicas,
         "deadlines": {t.id: t.latest for t in waiting},
         "slots": {r: domain.slots(r) for r in domain.fits if domain.slots(r)},
-        "load": dict(_sum((t.runner, t.cost) for t in domain.tickets.values() if t.runner)),
-        "work": dict(_sum((f"{t.flow.id}:{t.route}", t.cost) for t in waiting)),
-        "count": dict(_sum((f"{t.pool}:{t.flow.id}", 1) for t in waiting)),
+        "load": {r: domain.load(r) for r in {t.runner for t in domain.tickets.values()} if r},
+        "work": _summed((t.route, t.flow.id, t.cost) for t in waiting),
+        "count": _summed((t.pool, t.flow.id, 1) for t in waiting),
         "pool times": {f"{pool}:{rank}": at for (pool, rank), at in pool_times.items() if at},
         "last places": {
             f"{pool}:{rank}": at for (pool, rank), at in oracle.comeback.last_places.items()
@@ -132,14 +147,9 @@ def _still_ahead(found: Everything) -> dict[str, dict[str, int]]:
     return kept
 
 
-def _learnt(stats: dict[str, int]) -> dict[str, dict[str, int]]:
+def _learnt(stat: dict[str, int]) -> dict[str, int]:
     first = Learnt()
-    known: dict[str, dict[str, int]] = {}
-    for name, value in stats.items():
-        pool, _, what = name.rpartition(":")
-        unlearnt = {"m1": first.mean, "m2": first.square, **first.factors}
-        known.setdefault(pool, unlearnt)[what] = value
-    return known
+    return {"m1": first.mean, "m2": first.square, **first.factors, **stat}
 
 
 def _grouped(entries: Iterable[tuple[str, str, int]]) -> dict[str, dict[str, int]]:
@@ -157,8 +167,9 @@ def _ranked(
     }
 
 
-def _sum(entries: Iterable[tuple[str, int]]) -> Counter[str]:
-    total: Counter[str] = Counter()
-    for name, value in entries:
-        total[name] += value
-    return total
+def _summed(entries: Iterable[tuple[str, str, int]]) -> dict[str, dict[str, int]]:
+    groups: dict[str, dict[str, int]] = {}
+    for group, name, value in entries:
+        of = groups.setdefault(group, {})
+        of[name] = of.get(name, 0) + value
+    return groups

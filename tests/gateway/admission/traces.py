@@ -102,7 +102,7 @@ class Trace:
             replica.held.clear()
             replica.waiting.clear()
             self.ask("sync", name, [], [], [])
-        for _ in range(200):
+        for _ in range(10):
             self.now += 61 * SECOND
             self.ask("pump")
 
