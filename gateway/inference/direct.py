@@ -20,6 +20,10 @@ class Direct(Protocol):
         """Call `callback` when the client leaves, None to forget it; False if it has left."""
         ...
 
+    def whole_body(self) -> bytes | None:
+        """The request body, if all of it is here and none was read yet; it counts as read then."""
+        ...
+
     def answer(self, status: int, lines: bytes, body: bytes) -> bool:
         """Send a whole response at once; False if it must go the other way, as ASGI messages: to a
         slow reader, for one.

@@ -108,7 +108,8 @@ def read_call(operation: Operation, body: bytes) -> Call:
     """
     try:
         # The JSON decoder skips over strings it does not need, without looking at their encoding.
-        str(body, "utf-8")
+        if not body.isascii():
+            str(body, "utf-8")
         envelope = _ENVELOPES[operation].decode(body)
         fields = _FIELDS.decode(body)
         _refuse_duplicates(body, fields)

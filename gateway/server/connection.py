@@ -234,7 +234,8 @@ class ClientConnection(asyncio.Protocol):
 
     def _begin(self, cycle: Cycle) -> None:
         self._cycle = cycle
-        cycle.task = self.loop.create_task(cycle.run(self._app))
+        # Not by the loop, which takes half as long again for it, and makes a name for each.
+        cycle.task = asyncio.Task(cycle.run(self._app), loop=self.loop, name="request")
         self._state.tasks.add(cycle.task)
 
     def _pause_reading(self) -> None:

@@ -151,6 +151,14 @@ class Cycle:
         self._on_departure = callback
         return not self.disconnected
 
+    def whole_body(self) -> bytes | None:
+        """See `Direct`."""
+        if self._more or not self._news or self.disconnected:
+            return None
+        self._news = self.continue_expected = False
+        body, self._body = self._body, b""
+        return bytes(body)
+
     def answer(self, status: int, lines: bytes, body: bytes) -> bool:
         """See `Direct`."""
         if self._connection.outflow.full is not None or self._scope["method"] == "HEAD":
