@@ -46,7 +46,8 @@ gray: $(VENV)/.dev ## fifteen people on one to four slots, see tests/perf/README
 engines: $(VENV)/.dev ## every engine here under the same load, see tests/perf/README.md
 	@$(BIN)/sluicegate bench engines $(if $(LCP),--llama-cpp-python .runners/llama-cpp-python/bin/python) \
 	  $(if $(VLLM),--vllm .runners/vllm/bin/python) --duration 5s --input-tokens 32 --output-tokens 16 \
-	  --json tests/perf/engines.json --html tests/perf/engines.html --svg tests/perf/engines.svg $(ARGS)
+	  --json tests/perf/engines.json --html tests/perf/engines.html --svg tests/perf/engines.svg $(ARGS); \
+	  code=$$?; $(BIN)/python -m tests.perf.engines_table && exit $$code
 
 schema: $(VENV)/.dev ## write config/schema.json and config/REFERENCE.md anew
 	@$(BIN)/python -m gateway.settings.schema_file
