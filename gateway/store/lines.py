@@ -67,6 +67,17 @@ class Lines:
         """The line to the server that has the key, as far as that is known."""
         return self._by_slot[slot_of(key)] if self._by_slot else None
 
+    async def home_connection(self) -> AbstractConnection:
+        """One more connection to where the home keys are. Raises `StoreDown`."""
+        node = next((node for node, line in self._by_node.items() if line is self._home), None)
+        if node is None:
+            raise StoreDown(str(self.failure))
+        try:
+            async with asyncio.timeout(self._endpoint.connect_s):
+                return await self._endpoint.connection(node)
+        except TimeoutError as error:
+            raise StoreDown("connecting took too long") from error
+
     async def open(self) -> None:
         """Connect to every server. Raises `StoreDown` if home is not reached."""
         await self._lay(await self._ask())

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+import contextlib
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import redis.asyncio as redis
 
 from gateway.store.endpoint import Endpoint
 from gateway.store.errors import StoreDown
+from gateway.store.line import pipeline_on
 from gateway.store.lines import Inspect, Lines
+from gateway.store.pipeline import Pipeline
 from gateway.store.script import Script
 
 HOME = b"{sg:default}"
@@ -35,7 +38,7 @@ class Store:
         inspect: Inspect | None = None,
     ) -> None:
         self.home = home
-        self._endpoint = endpoint
+        self._deadline_s = deadline_s
         self._listeners: list[Callable[[bool], None]] = []
         self._lines = Lines(
             endpoint, deadline_s=deadline_s, home=home, inspect=inspect, on_change=self._tell
@@ -69,12 +72,21 @@ class Store:
         await self._lines.aclose()
         await self.redis.aclose()
 
-    def blocking(self, longest_s: float) -> redis.Redis:
-        """A client for commands that wait up to `longest_s`, such as XREAD BLOCK.
+    @contextlib.asynccontextmanager
+    async def blocking(self, block_s: float) -> AsyncIterator[Pipeline]:
+        """A connection of its own for commands on home keys that block up to `block_s`.
 
-        It shares no connection with anybody. The caller closes it.
+        Raises `StoreDown`. It is not mended: when it breaks, ask for another one.
         """
-        return self._endpoint.client(timeout_s=longest_s + OFF_PATH_S)
+        pipeline = pipeline_on(
+            await self._lines.home_connection(),
+            deadline_s=block_s + self._deadline_s,
+            on_lost=lambda reason: None,
+        )
+        try:
+            yield pipeline
+        finally:
+            pipeline.close()
 
     def call(self, script: Script, key: bytes, arguments: Any) -> asyncio.Future[Any]:
         """Call a script with the prefix of its keys and one value that MessagePack can carry.

@@ -16,6 +16,7 @@ KEY = b"{sg:default}"
 ECHO = Script("echo", "local a = cmsgpack.unpack(ARGV[1]) return {KEYS[1], a[1], #a}")
 APPEND = Script("append", "return redis.call('RPUSH', KEYS[1], cmsgpack.unpack(ARGV[1]))")
 FAULTY = Script("faulty", "return redis.call('NO-SUCH-COMMAND')")
+READ = (b"XREAD", b"BLOCK")
 TYPES = Script("types", "return {1, 'a', false, {2, {3}}, true, {}}")
 
 
@@ -145,28 +146,38 @@ async def test_a_closed_store_answers_no_call_and_lets_nobody_wait(any_server: S
 
 
 async def test_a_reader_that_waits_gets_what_comes_and_holds_up_nobody(any_store: Store) -> None:
-    mailbox = any_store.blocking(5.0)
-    try:
-        reading = asyncio.create_task(mailbox.xread({KEY: "0"}, block=4000))
-        await eventually(lambda: not reading.done())
-        post = Script("post", "return redis.call('XADD', KEYS[1], '*', 'a', ARGV[1])")
+    async with any_store.blocking(5.0) as mailbox:
+        reading = mailbox.command(*READ, b"5000", b"STREAMS", KEY, b"0")
         assert (await any_store.call(ECHO, KEY, [1]))[2] == 1
+        assert not reading.done()
+        post = Script("post", "return redis.call('XADD', KEYS[1], '*', 'a', ARGV[1])")
         await any_store.call(post, KEY, 7)
         ((_, entries),) = await reading
-        assert entries[0][1] == {b"a": b"\x07"}
-    finally:
-        await mailbox.aclose()
+        assert entries[0][1] == [b"a", b"\x07"]
 
 
-async def test_a_reader_that_is_cancelled_leaves_a_client_that_can_be_used(
-    any_store: Store,
+async def test_a_reader_may_wait_longer_than_a_call_may_take(any_server: Server) -> None:
+    store = Store(any_server.endpoint(), deadline_s=0.2)
+    await store.open()
+    async with store.blocking(5.0) as mailbox:
+        assert await mailbox.command(*READ, b"500", b"STREAMS", KEY, b"0") is None
+    await store.aclose()
+
+
+async def test_a_reader_whose_connection_breaks_hears_of_it(
+    any_server: Server, any_store: Store
 ) -> None:
-    mailbox = any_store.blocking(5.0)
-    try:
-        reading = asyncio.create_task(mailbox.xread({KEY: "0"}, block=4000))
-        await asyncio.sleep(0)
-        reading.cancel()
-        await asyncio.wait([reading])
-        assert await mailbox.xread({KEY: "0"}, block=1) == []
-    finally:
-        await mailbox.aclose()
+    async with any_store.blocking(5.0) as mailbox:
+        reading = mailbox.command(*READ, b"5000", b"STREAMS", KEY, b"0")
+        any_server.ask("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
+        with pytest.raises(StoreDown, match="the connection ended"):
+            await reading
+    await eventually(lambda: any_store.up)
+
+
+async def test_a_reader_that_leaves_fails_what_it_waited_for(any_store: Store) -> None:
+    async with any_store.blocking(5.0) as mailbox:
+        reading = mailbox.command(*READ, b"5000", b"STREAMS", KEY, b"0")
+    with pytest.raises(StoreDown, match="was closed"):
+        await reading
+    assert any_store.up
