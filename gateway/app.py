@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from typing import TYPE_CHECKING
 
+from prometheus_client.core import Metric
 from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -47,7 +48,9 @@ class Gateway:
         log_format: Format = "text",
         access_fd: int | None = None,
         progress: Callable[[str], None] = lambda text: None,
+        gathered: Callable[[], Awaitable[bytes]] | None = None,
     ) -> None:
+        """`gathered` yields the metrics of all workers, where there are several."""
         # Not the loop's clock: uvloop's moves in whole milliseconds.
         self._clock = time.monotonic
         self.started_at = int(time.time())
@@ -72,6 +75,7 @@ class Gateway:
             progress=progress,
             publish=self._publish,
         )
+        self._gathered = gathered
         self._settings = settings
         control = control_plane(self, metrics=settings.metrics.enabled)
         self.asgi: ASGIApp = Paths(self.handler, control)
@@ -99,10 +103,17 @@ class Gateway:
         """Whether no new work is taken."""
         return self.handler.draining
 
-    def render_metrics(self) -> bytes:
-        """Every metric, in the text format of Prometheus."""
+    async def render_metrics(self) -> bytes:
+        """Every metric of all workers, in the text format of Prometheus."""
+        if self._gathered is not None:
+            return await self._gathered()
         self._recorder.flush()
         return self.metrics.render()
+
+    def collect_metrics(self) -> Iterable[Metric]:
+        """Every metric of this process."""
+        self._recorder.flush()
+        return self.metrics.collect()
 
     async def start(self) -> None:
         """Know every runner, as far as that goes in `FIRST_LOOK_S`."""

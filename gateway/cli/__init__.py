@@ -8,6 +8,7 @@ from gateway import __version__
 from gateway.cli.check import check
 from gateway.cli.models import models
 from gateway.cli.serve import serve
+from gateway.cli.worker import worker
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -24,3 +25,4 @@ def main() -> None:
 main.add_command(serve)
 main.add_command(check)
 main.add_command(models)
+main.add_command(worker)
