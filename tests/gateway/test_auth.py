@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.auth import Authenticator, Key
-from gateway.principal import ANYONE, Principal
 from gateway.errors import Unauthenticated
+from gateway.principal import ANYONE, Principal
 
 ANN = Principal("ann", "team-a")
 BOB = Principal("bob", "team-b")
