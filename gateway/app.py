@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from typing import TYPE_CHECKING
 
+from prometheus_client.core import Metric
 from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -52,7 +53,9 @@ class Gateway:
         log_format: Format = "text",
         access_fd: int | None = None,
         progress: Callable[[str], None] = lambda text: None,
+        gathered: Callable[[], Awaitable[bytes]] | None = None,
     ) -> None:
+        """`gathered` yields the metrics of all workers, where there are several."""
         # Not the loop's clock: uvloop's moves in whole milliseconds.
         self._clock = time.monotonic
         self.started_at = int(time.time())
@@ -72,6 +75,7 @@ class Gateway:
         self._recorder = Recorder(self.metrics, self._sink, log_format)
         self._limiter = Limiter(
             store,
+            prefix=store.home + b":limits",
             closed=settings.limits.when_store_down == "closed",
             replicas=lambda: self.admission.replicas,
             would_refuse=lambda bucket: self.metrics.would_refuse(bucket.label),
@@ -93,6 +97,7 @@ class Gateway:
             progress=progress,
             publish=self._publish,
         )
+        self._gathered = gathered
         self._settings = settings
         control = control_plane(self, metrics=settings.metrics.enabled)
         self.asgi: ASGIApp = Paths(self.handler, control)
@@ -125,10 +130,17 @@ class Gateway:
         """Whether the store is down and this replica on its own."""
         return self.admission.degraded
 
-    def render_metrics(self) -> bytes:
-        """Every metric, in the text format of Prometheus."""
+    async def render_metrics(self) -> bytes:
+        """Every metric of all workers, in the text format of Prometheus."""
+        if self._gathered is not None:
+            return await self._gathered()
         self._recorder.flush()
         return self.metrics.render()
+
+    def collect_metrics(self) -> Iterable[Metric]:
+        """Every metric of this process."""
+        self._recorder.flush()
+        return self.metrics.collect()
 
     async def start(self) -> None:
         """Know every runner, as far as that goes in `FIRST_LOOK_S`. The store must be open."""

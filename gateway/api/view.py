@@ -43,6 +43,6 @@ class GatewayView(Protocol):
         """Unix time of the start."""
         ...
 
-    def render_metrics(self) -> bytes:
-        """Every metric, in the text format of Prometheus."""
+    async def render_metrics(self) -> bytes:
+        """Every metric of all workers, in the text format of Prometheus."""
         ...

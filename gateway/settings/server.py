@@ -33,13 +33,13 @@ class ServerSettings(Section):
         description="Port to listen on, default 8080. 0 takes a free one and logs it. "
         "Older llama-server listens on 8080 too; newer on 9931.",
     )
-    workers: Literal[1] = Field(
+    workers: Whole = Field(
         default=1,
-        description="Worker processes, default and only value 1: several would each hand out all "
-        "slots, as long as there is no shared store, which this version does not have.",
-        json_schema_extra={
-            "errorMessage": "1; several need a shared store, which this version does not have"
-        },
+        ge=1,
+        le=64,
+        description="Worker processes on this port, default 1. One fills a processor core at some "
+        "thousand requests a second; all share the queue. Limits on connections and waiting "
+        "requests are for each.",
     )
     max_body_mb: Whole = Field(
         default=32,

@@ -38,6 +38,14 @@ LEAST_REDIS = (6, 2)
 LEAST_VALKEY = (7, 2)
 MOST_SKEW_S = 5.0
 
+FAMILIES = (b"sg", b"rl", b"keys")
+"""What keys begin with, before the domain: home, which is the queue; limits; keys of callers."""
+
+PERMISSIONS = " ".join(f"~{{{family.decode()}:*" for family in FAMILIES) + (
+    " +@read +@write +@scripting +@connection +info +time"
+)
+"""What a user needs, as ACL SETUSER takes it."""
+
 PROBE = b"""\
 local key, now = KEYS[1], redis.call('TIME')
 redis.call('SET', key, now[1], 'PX', 10000) redis.call('GET', key) redis.call('DEL', key)
@@ -66,8 +74,7 @@ class Inspection:
         wall: Callable[[], float] = time.time,
     ) -> None:
         self._address = address
-        self._probe_key = home + b":probe"
-        self._pattern = home.partition(b":")[0].decode() + ":*"
+        self._home = home
         self._user = user or "default"
         self._wall = wall
         self._warned: set[str] = set()
@@ -99,19 +106,20 @@ class Inspection:
 
     async def _try_out(self, connection: AbstractConnection) -> None:
         """Do once what the scripts and the mailboxes will do."""
-        key = self._probe_key
-        await self._ask(connection, "EVAL", PROBE, 1, key, _ONE)
-        await self._ask(connection, "EVALSHA", _SHA, 1, key, _ONE)
-        await self._ask(connection, "XREAD", "COUNT", 1, "STREAMS", key, "0")
-        await self._ask(connection, "DEL", key)
+        here = FAMILIES if self._address.kind != "cluster" else FAMILIES[:1]
+        for family in here:
+            key = b"{%b%b:probe" % (family, self._home[self._home.index(b":") :])
+            await self._ask(connection, "EVAL", PROBE, 1, key, _ONE)
+            await self._ask(connection, "EVALSHA", _SHA, 1, key, _ONE)
+            await self._ask(connection, "XREAD", "COUNT", 1, "STREAMS", key, "0")
+            await self._ask(connection, "DEL", key)
 
     def _refused(self, command: str, error: ResponseError) -> StoreDown:
         text = str(error)
         if isinstance(error, NoPermissionError) or any(words in text for words in _FORBIDDEN):
             return StoreUnfit(
                 f"its user '{self._user}' may not do what the gateway has to ({command}: {text}). "
-                f"Allow it: ACL SETUSER {self._user} ~{self._pattern} "
-                "+@read +@write +@scripting +@connection +info +time"
+                f"Allow it: ACL SETUSER {self._user} {PERMISSIONS}"
             )
         if not isinstance(error, _PASSING) and meaning_of(text) is Refusal.FAULT:
             return StoreUnfit(f"it refuses {command}: {text}")

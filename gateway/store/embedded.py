@@ -18,6 +18,7 @@ from gateway.store.private_folder import Lock, make_private, socket_in
 READY_S = 10.0
 GRACE_S = 5.0
 _POLL_S = 0.002
+_FAREWELL_S = 1.0
 _CLIENTS = "512"
 """Connections: up to four for each worker, and command lines."""
 
@@ -56,7 +57,7 @@ class EmbeddedServer:
         """
         for folder in dict.fromkeys((self._folder, self.socket.parent)):
             make_private(folder)
-        argv = self.argv()
+        argv = self._argv()
         try:
             async with asyncio.timeout(READY_S):
                 lock = await self._sole()
@@ -82,14 +83,19 @@ class EmbeddedServer:
         """End it; what it holds is written to its file first. Idempotent."""
         process, self._process = self._process, None
         if process is not None:
-            await process.stop()
+            try:
+                if not process.exited.done():
+                    # It looks for signals only ten times a second.
+                    await _ask_to_end(self.socket)
+            finally:
+                await process.stop()
 
     async def _sole(self) -> Lock:
         """The lock of the folder, once no other server has it."""
         file = self._folder / "server.lock"
         while (lock := Lock.take(file)) is None:
             # Either it is ending already, or it has lost both its guard and its gateway.
-            await _end_stray(self.socket)
+            await _ask_to_end(self.socket)
             await asyncio.sleep(10 * _POLL_S)
         return lock
 
@@ -115,8 +121,7 @@ class EmbeddedServer:
                 return
             await asyncio.sleep(_POLL_S)
 
-    def argv(self) -> tuple[str, ...]:
-        """Its command line. Raises `CannotStart` where no server is installed."""
+    def _argv(self) -> tuple[str, ...]:
         return (
             embedded_program(),
             *("--port", "0", "--unixsocket", str(self.socket), "--unixsocketperm", "600"),
@@ -133,13 +138,15 @@ class EmbeddedServer:
         return f"The embedded store in {self._folder} {what}.{said}"
 
 
-async def _end_stray(socket: Path) -> None:
-    with contextlib.suppress(OSError):
-        _, writer = await asyncio.open_unix_connection(str(socket))
-        writer.write(b"SHUTDOWN\r\n")
-        with contextlib.suppress(OSError):
-            await writer.drain()
-        writer.close()
+async def _ask_to_end(socket: Path) -> None:
+    with contextlib.suppress(OSError, TimeoutError):
+        async with asyncio.timeout(_FAREWELL_S):
+            reader, writer = await asyncio.open_unix_connection(str(socket))
+            try:
+                writer.write(b"SHUTDOWN\r\n")
+                await reader.read()  # until it has closed the connection
+            finally:
+                writer.close()
 
 
 def embedded_program() -> str:

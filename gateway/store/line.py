@@ -56,12 +56,13 @@ class Line:
         except StoreDown as error:
             self.failure = error
             raise
-        self.pipeline = self._take_over(connection, self._deadline_s, self._lost)
+        self.pipeline = pipeline_on(
+            connection,
+            deadline_s=self._deadline_s,
+            on_lost=self._lost,
+            on_moved=self._on_moved,
+        )
         self._on_change(self)
-
-    async def another(self, deadline_s: float) -> Pipeline:
-        """One more connection to the same server, which the caller closes. Raises `StoreDown`."""
-        return self._take_over(await self._dial(), deadline_s, lambda reason: None)
 
     def keep(self) -> None:
         """From now on connect whenever there is no connection, until `aclose`."""
@@ -75,21 +76,6 @@ class Line:
             await asyncio.wait([task])
         if self.pipeline is not None:
             self.pipeline.close()
-
-    def _take_over(
-        self,
-        connection: AbstractConnection,
-        deadline_s: float,
-        on_lost: Callable[[StoreDown], None],
-    ) -> Pipeline:
-        pipeline = Pipeline(deadline_s=deadline_s, on_lost=on_lost, on_moved=self._on_moved)
-        reader, writer = connection._reader, connection._writer
-        assert reader is not None
-        assert writer is not None
-        # The connection must not close what is no longer its own when it is thrown away.
-        connection._reader = connection._writer = None
-        pipeline.take_over(writer.transport, former=(reader, writer))
-        return pipeline
 
     def _lost(self, reason: StoreDown) -> None:
         self.pipeline = None
@@ -120,6 +106,24 @@ class Line:
             except StoreDown:
                 await _pause()
         logger.info("the store (%s) is there", self.name)
+
+
+def pipeline_on(
+    connection: AbstractConnection,
+    *,
+    deadline_s: float,
+    on_lost: Callable[[StoreDown], None],
+    on_moved: Callable[[], None] = lambda: None,
+) -> Pipeline:
+    """Hand a connection over to a pipeline."""
+    pipeline = Pipeline(deadline_s=deadline_s, on_lost=on_lost, on_moved=on_moved)
+    reader, writer = connection._reader, connection._writer
+    assert reader is not None
+    assert writer is not None
+    # The connection must not close what is no longer its own when it is thrown away.
+    connection._reader = connection._writer = None
+    pipeline.take_over(writer.transport, former=(reader, writer))
+    return pipeline
 
 
 async def _pause() -> None:

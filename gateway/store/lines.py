@@ -12,7 +12,6 @@ from redis.asyncio.connection import AbstractConnection
 from gateway.store.endpoint import Endpoint, closed_on_error
 from gateway.store.errors import StoreDown, StoreUnfit
 from gateway.store.line import RETRY_S, Line
-from gateway.store.pipeline import Pipeline
 from gateway.store.topology import SLOTS, WHOLE, Node, Topology, slot_of
 
 logger = logging.getLogger(__name__)
@@ -68,6 +67,17 @@ class Lines:
         """The line to the server that has the key, as far as that is known."""
         return self._by_slot[slot_of(key)] if self._by_slot else None
 
+    async def home_connection(self) -> AbstractConnection:
+        """One more connection to where the home keys are. Raises `StoreDown`."""
+        node = next((node for node, line in self._by_node.items() if line is self._home), None)
+        if node is None:
+            raise StoreDown(str(self.failure))
+        try:
+            async with asyncio.timeout(self._endpoint.connect_s):
+                return await self._endpoint.connection(node)
+        except TimeoutError as error:
+            raise StoreDown("connecting took too long") from error
+
     async def open(self) -> None:
         """Connect to every server. Raises `StoreDown` if home is not reached."""
         await self._lay(await self._ask())
@@ -81,12 +91,6 @@ class Lines:
         if self._home is None:
             raise self._failure
         self.keep()
-
-    async def another(self, deadline_s: float) -> Pipeline:
-        """One more connection to the home server. Raises `StoreDown`."""
-        if self._home is None:
-            raise StoreDown(str(self._failure))
-        return await self._home.another(deadline_s)
 
     def keep(self) -> None:
         """From now on mend what breaks, also what could not be opened."""

@@ -26,9 +26,8 @@ MOST_REFUSED = 3
 
 _GRACE_S = 0.005
 
-_Command: TypeAlias = tuple[
-    "asyncio.Future[Any]", float, Script | None, bytes
-]  # float: when it was sent
+_Command: TypeAlias = tuple["asyncio.Future[Any]", float, Script | None, bytes]
+"""What waits for it, when it was sent, the script that it calls if it calls one, and its bytes."""
 
 
 class Pipeline(asyncio.Protocol):
@@ -85,8 +84,8 @@ class Pipeline(asyncio.Protocol):
 
     def command(self, *parts: bytes) -> asyncio.Future[Any]:
         """Send a plain command; otherwise like `run`."""
-        packed = b"*%d\r\n" % len(parts) + b"".join(b"$%d\r\n%b\r\n" % (len(p), p) for p in parts)
         future = self._loop.create_future()
+        packed = b"*%d\r\n" % len(parts) + b"".join(b"$%d\r\n%b\r\n" % (len(p), p) for p in parts)
         self._issue((future, self._loop.time(), None, packed))
         return future
 
@@ -145,18 +144,16 @@ class Pipeline(asyncio.Protocol):
     def _answer_refusal(self, command: _Command, text: str, refused: int) -> int:
         """Do what an error reply asks for; return how many in a row say that it cannot serve."""
         future, _, script, call = command
-        if script is None:
-            _fail(future, StoreDown(text))
-            return refused
         meaning = meaning_of(text)
-        if meaning is Refusal.UNKNOWN_SCRIPT:
+        if meaning is Refusal.UNKNOWN_SCRIPT and script is not None:
             again = script.command_with_text(call)
             self._issue((future, self._loop.time(), script, again))
             return refused
-        failure = StoreDown(f"script '{script.name}': {text}")
+        failure = StoreDown(f"script '{script.name}': {text}" if script is not None else text)
         _fail(future, failure)
         if meaning is Refusal.FAULT:
-            script.report_fault(text)
+            if script is not None:
+                script.report_fault(text)
             return 0
         if meaning is Refusal.MOVED:
             self._on_moved()

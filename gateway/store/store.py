@@ -11,6 +11,7 @@ import redis.asyncio as redis
 
 from gateway.store.endpoint import Endpoint
 from gateway.store.errors import StoreDown
+from gateway.store.line import pipeline_on
 from gateway.store.lines import Inspect, Lines
 from gateway.store.pipeline import Pipeline
 from gateway.store.script import Script
@@ -72,13 +73,16 @@ class Store:
         await self.redis.aclose()
 
     @contextlib.asynccontextmanager
-    async def blocking(self, longest_s: float) -> AsyncIterator[Pipeline]:
-        """A connection of its own, to the server with the home keys, for commands that wait there
-        up to `longest_s`, such as XREAD BLOCK. Raises `StoreDown`.
+    async def blocking(self, block_s: float) -> AsyncIterator[Pipeline]:
+        """A connection of its own for commands on home keys that block up to `block_s`.
 
-        Not a client of the library: it does not always end when it is cancelled in such a wait.
+        Raises `StoreDown`. It is not mended: when it breaks, ask for another one.
         """
-        pipeline = await self._lines.another(longest_s + self._deadline_s)
+        pipeline = pipeline_on(
+            await self._lines.home_connection(),
+            deadline_s=block_s + self._deadline_s,
+            on_lost=lambda reason: None,
+        )
         try:
             yield pipeline
         finally:

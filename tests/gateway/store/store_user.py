@@ -19,7 +19,7 @@ from gateway.store.shared import SharedEndpoint
 
 async def main(state: str) -> None:
     async with opened(StoreSettings(state_dir=Path(state), timeout_ms=5000)) as store:
-        endpoint = store._endpoint
+        endpoint = store._lines._endpoint
         assert isinstance(endpoint, SharedEndpoint)
         print(f"owner {endpoint._server.pid}" if endpoint.owner else "user", flush=True)
         await asyncio.to_thread(sys.stdin.readline)

@@ -70,9 +70,10 @@ async def test_a_master_that_dies_is_replaced_and_the_others_go_on(nodes: Cluste
         await eventually(lambda: store.up, within_s=30)
         assert await store.call(GET, store.home, 0) == b"kept"
         assert await store.redis.get(store.home) == b"kept"
-        async with store.blocking(5) as mailbox:
-            read = (b"XREAD", b"BLOCK", b"10", b"STREAMS", store.home + b":mailbox", b"$")
-            assert await mailbox.command(*read) is None
+        async with store.blocking(5) as connection:
+            mailbox = store.home + b":mailbox"
+            read = (b"XREAD", b"BLOCK", b"10", b"STREAMS", mailbox, b"0")
+            assert await connection.command(*read) is None
 
 
 async def test_a_slot_that_moves_is_followed(nodes: Cluster) -> None:

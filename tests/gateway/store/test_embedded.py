@@ -157,7 +157,7 @@ async def test_a_server_that_lost_guard_and_gateway_is_replaced(
     make_private(folder)
     lock = Lock.take(folder / "server.lock")
     assert lock is not None
-    argv = EmbeddedServer(folder).argv()
+    argv = EmbeddedServer(folder)._argv()
     stray = _start(argv, lock.descriptor)
     lock.release()
     await eventually((folder / "store.sock").exists)
@@ -172,7 +172,7 @@ async def test_a_server_that_dies_is_started_again_with_what_it_held(
 ) -> None:
     async with opened(embedded) as store:
         await store.call(SET, KEY, "kept")
-        endpoint = store._endpoint
+        endpoint = store._lines._endpoint
         assert isinstance(endpoint, SharedEndpoint)
         pid = endpoint._server.pid
         assert pid is not None

@@ -10,7 +10,7 @@ from pydantic import SecretStr
 
 from gateway.errors import CannotStart
 from gateway.settings import StoreSettings
-from gateway.store import Script
+from gateway.store import Script, StoreDown
 from gateway.store.opening import opened
 from tests.fakes.eventually import eventually
 from tests.fakes.store_sets import MASTER, Watched, watched
@@ -19,6 +19,7 @@ from tests.fakes.stores import free_port
 pytestmark = pytest.mark.anyio
 
 KEY = b"{sg:default}"
+READ = (b"XREAD", b"BLOCK", b"19000", b"STREAMS", KEY + b":mailbox", b"0")
 SET = Script("set", "return redis.call('SET', KEYS[1], cmsgpack.unpack(ARGV[1]))")
 GET = Script("get", "return redis.call('GET', KEYS[1])")
 
@@ -47,18 +48,19 @@ async def test_the_master_is_found_and_its_successor_too(three: Watched) -> None
     async with opened(settings) as store:
         await store.call(SET, KEY, "kept")
         await store.redis.wait(1, 5000)
-        read = (b"XREAD", b"BLOCK", b"10", b"STREAMS", KEY + b":mailbox", b"$")
-        async with store.blocking(20) as mailbox:
-            assert await mailbox.command(*read) is None
-        three.master.process.kill()
+        async with store.blocking(20) as connection:
+            reading = connection.command(*READ)
+            three.master.process.kill()
+            with pytest.raises(StoreDown):
+                await reading
         await eventually(lambda: not store.up)
         await eventually(lambda: store.up, within_s=30)
         assert three.master_port() == three.replica.port
         assert await store.call(GET, KEY, 0) == b"kept"
         assert await store.redis.get(KEY) == b"kept"
         assert await store.redis.set(KEY, "x")
-        async with store.blocking(20) as mailbox:
-            assert await mailbox.command(*read) is None
+        async with store.blocking(20) as connection:
+            assert await connection.command(*READ[:2], b"10", *READ[3:]) is None
 
 
 async def test_a_master_that_is_demoted_is_left(three: Watched) -> None:

@@ -49,7 +49,7 @@ def other(state: Path) -> Iterator[Start]:
 
 
 def owns(store: Store) -> bool:
-    endpoint = store._endpoint
+    endpoint = store._lines._endpoint
     assert isinstance(endpoint, SharedEndpoint)
     return endpoint.owner
 
