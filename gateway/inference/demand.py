@@ -11,6 +11,7 @@ from gateway.admission.base import Progress
 from gateway.admission.flow import Flow, flow_of
 from gateway.admission.service_time import ServiceTimes
 from gateway.exchange import Exchange
+from gateway.inference.account import Account
 from gateway.principal import Principal, ServiceClass
 from gateway.routing.table import Route
 
@@ -29,6 +30,18 @@ class Demand(Struct, frozen=True, gc=False):
     retry: str
     retried: bool
     progress: Progress | None
+    account: Account | None = None
+    """The limits, which must have let the request in before a runner gets it."""
+
+    @property
+    def let_in(self) -> bool:
+        """Whether they have."""
+        return self.account is None or self.account.checked
+
+    async def wait(self) -> None:
+        """Wait until they have. Raises what refuses the request."""
+        if self.account is not None:
+            await self.account.wait()
 
 
 def demand_of(
@@ -39,6 +52,7 @@ def demand_of(
     service_class: ServiceClass,
     route: Route,
     times: ServiceTimes,
+    account: Account,
 ) -> Demand:
     """Work it out from the request's own headers and what is known of its kind.
 
@@ -61,7 +75,8 @@ def demand_of(
             wait_s = min(wait_s, max(silence_s / 4, silence_s - 2 * cost_s))
     retried = exchange.retry_count is not None and exchange.retry_count != b"0"
     progress = Progress() if route.waiting is not None and call.stream else None
-    return Demand(flow, cost_s, wait_s, lead_s, _fingerprint(flow, body), retried, progress)
+    retry = _fingerprint(flow, body)
+    return Demand(flow, cost_s, wait_s, lead_s, retry, retried, progress, account)
 
 
 def most_tokens(call: Call) -> int | None:

@@ -118,6 +118,8 @@ class Dispatcher:
             runner.in_flight += 1
             handed_over = False
             try:
+                if not demand.let_in:
+                    await demand.wait()
                 backend = runner.backend
                 assert backend is not None
                 if prepared is None or runner is not runners[0]:
@@ -173,6 +175,7 @@ class Dispatcher:
             retried=demand.retried,
             last_resort=target is route.targets[-1],
             progress=demand.progress,
+            permit=None if demand.account is None else demand.account.permit,
         )
         for runner in runners:
             runner.claims += 1
