@@ -6,7 +6,8 @@ from collections import deque
 
 from tests.gateway.admission.scripted import ScriptedScheduler
 from tests.gateway.admission.stored import oracle_state, script_state
-from tests.gateway.admission.traces import FLOWS, ROUTES, Letters
+from tests.gateway.admission.traces import Letters
+from tests.gateway.admission.traffic import FLOWS, ROUTES
 from tests.oracle.request import Asked, Held
 from tests.oracle.scheduler import Scheduler
 

@@ -8,7 +8,8 @@ import pytest
 
 from tests.gateway.admission.scripted import ScriptedScheduler
 from tests.gateway.admission.stored import Everything, script_state
-from tests.gateway.admission.traces import ROUTES, RUNNERS, SECOND, START, Letters, Trace
+from tests.gateway.admission.traces import Letters, Trace
+from tests.gateway.admission.traffic import ROUTES, RUNNERS, SECOND, START
 
 ALIVE, OFFER = 6 * SECOND, 5 * SECOND
 BY_ID = {route.id: route for route in ROUTES}
