@@ -32,7 +32,7 @@ class Both:
         expected = _of_oracle(self.oracle, now, operation, arguments)
         written: Letters = {}
         for replica, letter in self.oracle.domain.mail:
-            written.setdefault(replica, []).append(letter)
+            written.setdefault(replica, []).append([*letter])
         self.oracle.domain.mail.clear()
         self._recent.append(f"{now} {operation}{arguments} -> {reply} {letters or ''}")
         story = "\n".join(self._recent)

@@ -43,8 +43,7 @@ def test_what_is_brought_back_is_not_tested(script: ScriptedScheduler) -> None:
     queue = StoreQueue(script)
     queue.runs(cost=60 * SECOND)
     assert queue.submit(cost=SECOND, budget=SECOND)[1][0] == "refused"
-    brought = {"budget": SECOND, "most_in_flow": 0, "most_in_route": 0, "test": False}
-    assert queue.submit(cost=SECOND, **brought)[1][0] == "queued"
+    queue.waits(cost=SECOND, budget=SECOND, most_in_flow=0, most_in_route=0, test=False)
 
 
 def test_a_ticket_that_has_become_hopeless_is_refused_before_its_time(

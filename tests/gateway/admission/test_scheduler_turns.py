@@ -39,6 +39,19 @@ def test_a_flow_keeps_its_turn_when_tickets_in_front_of_its_own_are_dropped(
     assert [ticket for ticket, _, _ in queue.offers] == [mine]
 
 
+def test_many_flows_that_are_dropped_do_not_hide_the_one_behind_them(
+    script: ScriptedScheduler,
+) -> None:
+    queue = StoreQueue(script)
+    running = queue.runs(BOB)
+    for n in range(20):
+        queue.waits(Flow(f"late{n}", 1, 1, "late"), budget=SECOND // 2, test=False)
+    mine = queue.waits(ANN)
+    queue.now += SECOND
+    queue.finish(*running)
+    assert [ticket for ticket, _, _ in queue.offers] == [mine]
+
+
 def test_tickets_that_a_runner_cannot_serve_do_not_hide_those_behind_them(
     script: ScriptedScheduler,
 ) -> None:

@@ -27,6 +27,7 @@ FLOWS = (
     Flow("b1", 2, 1, "batch ann"),
     Flow("b2", 2, 3, "batch bob"),
 )
+COSTS = (0, 1, 100 * MILLISECOND, SECOND, SECOND, 2 * SECOND + 1, 8 * SECOND, 90 * SECOND)
 
 
 def random_request(random: Random, replica: str, number: int, refused: list[str]) -> Asked:
@@ -38,7 +39,7 @@ def random_request(random: Random, replica: str, number: int, refused: list[str]
         ticket=f"{replica}.{number:06d}",
         route=random.choice(ROUTES),
         flow=random.choice(FLOWS),
-        cost=random.choice((0, 1, 100 * MILLISECOND, SECOND, 2 * SECOND + 1, 8 * SECOND)),
+        cost=random.choice(COSTS),
         budget=budget,
         lead=random.choice((budget, 5 * SECOND)),
         most_in_flow=random.choice((3, 12, 256)),
