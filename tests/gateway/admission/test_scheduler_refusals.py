@@ -39,6 +39,20 @@ def test_who_would_wait_longer_than_it_may_is_refused_at_once(script: ScriptedSc
     assert queue.submit(cost=4 * SECOND, budget=24 * SECOND)[1][0] == "queued"
 
 
+@pytest.mark.parametrize("flows", [3, 40])
+def test_the_tickets_of_all_flows_whose_turn_comes_first_are_waited_for(
+    script: ScriptedScheduler, flows: int
+) -> None:
+    queue = StoreQueue(script)
+    queue.runs()
+    for n in range(flows):
+        queue.waits(Flow(f"first{n}", 1, 1, "first"), cost=2 * SECOND, budget=600 * SECOND)
+    for n in range(flows):
+        queue.waits(Flow(f"last{n}", 2, 1, "batch"), cost=2 * SECOND, budget=600 * SECOND)
+    _, reply = queue.submit(Flow("late", 1, 1, "late"), budget=600 * SECOND)
+    assert reply[2] == (1 + 2 * flows) * SECOND
+
+
 def test_what_is_brought_back_is_not_tested(script: ScriptedScheduler) -> None:
     queue = StoreQueue(script)
     queue.runs(cost=60 * SECOND)
