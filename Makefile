@@ -13,7 +13,7 @@ LCP := $(wildcard $(CURDIR)/.runners/llama-cpp-python/bin/python)
 VLLM := $(wildcard $(CURDIR)/.runners/vllm/bin/python)
 REAL_RUNNERS := $(if $(LCP),SLUICEGATE_TEST_LLAMA_CPP_PYTHON=$(LCP)) $(if $(VLLM),SLUICEGATE_TEST_VLLM_PYTHON=$(VLLM))
 
-.PHONY: help run test quick check format bench gray constraints schema runners clean
+.PHONY: help run test quick check format bench gray engines constraints schema runners clean
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | awk -F'\t' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -42,6 +42,12 @@ bench: $(VENV)/.dev ## overhead beside nginx, see tests/perf/README.md
 
 gray: $(VENV)/.dev ## fifteen people on one to four slots, see tests/perf/README.md
 	@$(REAL_RUNNERS) $(BIN)/python -m tests.perf.gray_zone $(ARGS)
+
+engines: $(VENV)/.dev ## every engine here under the same load, see tests/perf/README.md
+	@$(BIN)/sluicegate bench engines $(if $(LCP),--llama-cpp-python .runners/llama-cpp-python/bin/python) \
+	  $(if $(VLLM),--vllm .runners/vllm/bin/python) --duration 5s --input-tokens 32 --output-tokens 16 \
+	  --json tests/perf/engines.json --html tests/perf/engines.html --svg tests/perf/engines.svg $(ARGS); \
+	  code=$$?; $(BIN)/python -m tests.perf.engines_table && exit $$code
 
 schema: $(VENV)/.dev ## write config/schema.json and config/REFERENCE.md anew
 	@$(BIN)/python -m gateway.settings.schema_file

@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import msgspec
+
+
+@lru_cache(maxsize=1024)
+def quoted(name: str) -> bytes:
+    """A model name as JSON. Few names are written again and again, so they are kept."""
+    return msgspec.json.encode(name)
 
 
 def rename(document: bytes, upstream: str, public: str) -> bytes | None:
     """`document` with its model name exchanged, or None if its spelling is not one we know."""
-    value = msgspec.json.encode(upstream)
+    value = quoted(upstream)
     for key in (b'"model":', b'"model": '):
         before, found, after = document.partition(key + value)
         if found:
-            return before + b'"model":' + msgspec.json.encode(public) + after
+            return b"".join((before, b'"model":', quoted(public), after))
     return None
 
 
@@ -26,7 +34,7 @@ class ModelName:
     __slots__ = ("_fragment", "_public", "upstream")
 
     def __init__(self, public: str) -> None:
-        self._public = b'"model":' + msgspec.json.encode(public)
+        self._public = b'"model":' + quoted(public)
         self._fragment = b""
         self.upstream: str | None = None
         """The name that `replace` looks for; None until one was learnt."""
@@ -37,7 +45,7 @@ class ModelName:
         A spelling we do not know (a name with escapes, say) is left to the caller, who then has to
         write the document anew.
         """
-        value = msgspec.json.encode(upstream)
+        value = quoted(upstream)
         self.upstream = None
         for fragment in (b'"model":' + value, b'"model": ' + value):
             if fragment in document:

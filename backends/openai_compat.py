@@ -29,11 +29,14 @@ from backends.base import (
 from backends.bulk_reply import BulkReplyReader
 from backends.errors import BackendError, ConnectFailed
 from backends.event_stream import EventStreamReader
+from backends.model_name import quoted
 from backends.probing import Prober
 from backends.refusal import read_refusal
 from backends.reply import read_reply
-from backends.request_body import SCHEDULING_FIELDS, ask_for_usage, raw, without_effect
+from backends.request_body import SCHEDULING_FIELDS, ask_for_usage, without_effect
 from backends.transport import Response, Timeouts, Transport
+
+_encode = msgspec.json.Encoder().encode
 
 PROBE_S = 3.0
 """Seconds that one probe may take altogether."""
@@ -88,14 +91,14 @@ class OpenAICompatBackend(ABC):
         fields = dict(call.fields)
         for name in SCHEDULING_FIELDS.intersection(fields):
             del fields[name]
-        fields["model"] = raw(target.name)
+        fields["model"] = Raw(quoted(target.name))
         self.adapt(call, fields)
         ignored = self.ignored_fields.get(call.operation)
         return Prepared(
             call,
             target,
             self._heads[call.operation],
-            msgspec.json.encode(fields),
+            _encode(fields),
             without_effect(call.fields, ignored) if ignored else (),
         )
 

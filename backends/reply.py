@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
+from msgspec import Meta
 from msgspec.structs import replace
 
-from backends.base import Prepared, Reply
+from backends.base import Prepared, Reply, Usage
 from backends.choice import FAILED_REASONS, FINISH_REASONS, mend_finish, mend_reasoning
 from backends.error_body import error_in
 from backends.errors import ReplyInvalid
@@ -16,6 +17,19 @@ from backends.refusal import Fault, refuse
 from backends.usage import read_usage, usage_object
 
 _MALFORMED = (msgspec.MsgspecError, UnicodeDecodeError)
+
+
+_Count = Annotated[int, Meta(ge=0)]
+
+
+class _Details(msgspec.Struct, gc=False):
+    cached_tokens: _Count | None = None
+
+
+class _Usage(msgspec.Struct, gc=False):
+    prompt_tokens: _Count = 0
+    completion_tokens: _Count = 0
+    prompt_tokens_details: _Details | None = None
 
 
 class _Message(msgspec.Struct, gc=False):
@@ -32,7 +46,7 @@ class _Document(msgspec.Struct, gc=False):
     """The part of a reply that decides whether it may pass as it is; all else is skipped."""
 
     model: str
-    usage: dict[str, Any]
+    usage: _Usage
     choices: list[_Choice] | None = None
     data: msgspec.Raw | None = None
     error: Any = None
@@ -50,7 +64,9 @@ def read_reply(prepared: Prepared, body: bytes, *, runner: str) -> Reply:
     if _passes(document):
         renamed = rename(body, document.model, prepared.call.model)
         if renamed is not None:
-            return Reply(renamed, read_usage(document.usage))
+            usage, details = document.usage, document.usage.prompt_tokens_details
+            cached = details.cached_tokens if details is not None else None
+            return Reply(renamed, Usage(usage.prompt_tokens, usage.completion_tokens, cached or 0))
     return _careful(prepared, body, runner)
 
 

@@ -70,6 +70,8 @@ def asks_continuous_usage(call: Call) -> bool:
 def without_effect(fields: Mapping[str, Raw], ignored: frozenset[str]) -> tuple[str, ...]:
     """The fields that a runner ignores although they ask for something, in alphabetic order."""
     found = ignored.intersection(fields)
+    if not found:
+        return ()
     return tuple(
         sorted(
             name

@@ -1,47 +1,129 @@
-"""Who is calling: keys are random, kept as SHA-256, and compared in constant time."""
+"""Who is calling: keys are random, kept as SHA-256, and compared in constant time.
+
+A key is hashed anew with each request rather than remembered by its text: that takes half a
+microsecond, and no text of a key outlives the request that brought it.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import hmac
-from collections.abc import Sequence
-from dataclasses import dataclass
+import ipaddress
+import time
+from collections.abc import Callable
 
 from gateway.errors import Unauthenticated
+from gateway.keys.allowance import Allowance
+from gateway.keys.lookup import KeyLookup
+from gateway.keys.table import KeyTable
+from gateway.keys.text import MOST_BYTES, is_well_formed
 from gateway.principal import ANYONE, Principal
 
+MOST_STRANGERS = 4096
+"""Addresses whose principal is kept, where no key is asked for."""
 
-@dataclass(frozen=True, slots=True)
-class Key:
-    """A known key: the SHA-256 of its text, and whose it is."""
 
-    digest: bytes
-    principal: Principal
+class NotInMemory(Unauthenticated):
+    """A key that may be one, but is not known here; `Authenticator.look_up` asks the store.
+
+    Whoever does not ask refuses the caller, which is the safe way to forget it.
+    """
+
+    def __init__(self, digest: bytes) -> None:
+        super().__init__()
+        self.digest = digest
 
 
 class Authenticator:
-    """Finds the principal of a request; with no keys at all, everybody is `ANYONE`."""
+    """Finds the principal of a request. `clock` is Unix time, for keys that expire.
 
-    def __init__(self, keys: Sequence[Key] | None) -> None:
-        self._keys = None if keys is None else tuple(keys)
+    Without a table no key is asked for, and whoever calls is told apart by address.
+    """
 
-    def authenticate(self, authorization: bytes | None, api_key: bytes | None) -> Principal:
-        """Take `Authorization: Bearer …`, `x-api-key` or `api-key`. Raises `Unauthenticated`."""
-        if self._keys is None:
-            return ANYONE
+    def __init__(
+        self,
+        table: KeyTable | None,
+        *,
+        lookup: KeyLookup | None = None,
+        allowance: Allowance | None = None,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._table = table
+        self._lookup = lookup
+        self._allowance = allowance or Allowance()
+        self._clock = clock
+        self._strangers: dict[str, Principal] = {}
+
+    async def identify(
+        self,
+        authorization: bytes | None,
+        api_key: bytes | None,
+        client: tuple[str, int] | None = None,
+    ) -> Principal:
+        """`authenticate`, and `look_up` where that is needed; else it never waits."""
+        try:
+            return self.authenticate(authorization, api_key, client)
+        except NotInMemory as unknown:
+            digest = unknown.digest
+        return await self.look_up(digest)
+
+    def authenticate(
+        self,
+        authorization: bytes | None,
+        api_key: bytes | None,
+        client: tuple[str, int] | None = None,
+    ) -> Principal:
+        """Take `Authorization: Bearer …`, `x-api-key` or `api-key`; `client` is the peer's address.
+
+        Raises `Unauthenticated`, and `NotInMemory` where the store may know more.
+        """
+        if self._table is None:
+            return ANYONE if client is None else self._stranger(client[0])
         presented = api_key
         if authorization is not None:
             scheme, _, rest = authorization.partition(b" ")
             if scheme.lower() == b"bearer":
                 presented = rest.strip() or api_key
-        if not presented:
+        if not presented or len(presented) > MOST_BYTES:
             raise Unauthenticated
         digest = hashlib.sha256(presented).digest()
-        found: Principal | None = None
-        # Every key is compared, so that the time taken does not tell which one came close.
-        for key in self._keys:
-            if hmac.compare_digest(key.digest, digest):
-                found = key.principal
-        if found is None:
+        key = self._table.find(digest)
+        if key is None:
+            if self._lookup is not None and is_well_formed(presented):
+                raise NotInMemory(digest)
             raise Unauthenticated
-        return found
+        if not hmac.compare_digest(key.digest, digest) or key.ends <= self._clock():
+            raise Unauthenticated
+        return key.principal
+
+    async def look_up(self, digest: bytes) -> Principal:
+        """Ask the store for a key. Raises `Unauthenticated`, or `Unavailable` if it is down."""
+        key = None if self._lookup is None else await self._lookup.find(digest)
+        if key is None or not hmac.compare_digest(key.digest, digest) or key.ends <= self._clock():
+            raise Unauthenticated
+        return key.principal
+
+    def _stranger(self, address: str) -> Principal:
+        known = self._strangers.get(address)
+        if known is None:
+            if len(self._strangers) >= MOST_STRANGERS:
+                del self._strangers[next(iter(self._strangers))]  # the oldest
+            known = self._allowance.stranger(network_of(address))
+            self._strangers[address] = known
+        return known
+
+
+def network_of(address: str) -> str:
+    """What tells one caller from another: an IPv4 address, or the /64 of IPv6 that one line gets.
+
+    Who has a /64 can call from 2^64 addresses, and would otherwise be as many callers.
+    """
+    try:
+        parsed = ipaddress.ip_address(address)
+    except ValueError:
+        return address
+    if isinstance(parsed, ipaddress.IPv4Address):
+        return str(parsed)
+    if parsed.ipv4_mapped is not None:
+        return str(parsed.ipv4_mapped)
+    return str(ipaddress.IPv6Network((parsed.packed[:8] + bytes(8), 64)))

@@ -97,6 +97,32 @@ class ModelNotFound(GatewayError):
         )
 
 
+class RateLimited(GatewayError):
+    """The caller, its tenant or the model has used up a limit.
+
+    `retry_after_s` is None where it would be too long to wait for. `headers` say what is left,
+    `bucket` which limit it was, as a bounded name.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        retry_after_s: float | None,
+        headers: Sequence[tuple[bytes, bytes]],
+        bucket: str,
+    ) -> None:
+        self.headers = headers
+        self.bucket = bucket
+        super().__init__(
+            message,
+            status=429,
+            type="rate_limit_error",
+            code="rate_limit_exceeded",
+            retry_after_s=retry_after_s,
+        )
+
+
 class Overloaded(GatewayError):
     """Capacity, not the caller, is the limit: the queue is full, or the wait took too long."""
 

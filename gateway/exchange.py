@@ -42,6 +42,15 @@ class Exchange:
     api_key: bytes | None = None
     content_length: bytes | None = None
     content_encoding: bytes | None = None
+    asked_class: bytes | None = None
+    asked_tenant: bytes | None = None
+    asked_weight: bytes | None = None
+    timeout_ms: bytes | None = None
+    """The caller's explicit deadline for the whole answer."""
+    read_timeout: bytes | None = None
+    """Seconds without a byte after which its client library gives up."""
+    retry_count: bytes | None = None
+    """How often its client library has tried before."""
 
     tenant: str | None = None
     model: str | None = None
@@ -51,12 +60,17 @@ class Exchange:
     stream: bool = False
     attempts: int = 0
     ignored: tuple[str, ...] = ()
+    clamped: tuple[str, ...] = ()
+    """Wishes of the caller that its key does not entitle it to."""
+    limit_headers: Sequence[tuple[bytes, bytes]] = ()
 
     status: int = 0
     code: str | None = None
     """The error's code, when there was one."""
     queue_s: float = 0.0
     """How long it waited for its slot, over all attempts."""
+    sent: float | None = None
+    """When the runner that answers got it."""
     first_token: float | None = None
     last_token: float | None = None
     chunks: int = 0
@@ -75,23 +89,14 @@ class Exchange:
     def read_headers(self, headers: list[tuple[bytes, bytes]]) -> None:
         """Keep the few request headers that mean something to us; none other is looked at."""
         for name, value in headers:
-            if name in _MEANINGFUL:
-                self._read(name, value)
-
-    def _read(self, name: bytes, value: bytes) -> None:
-        if name == b"content-length":
-            self.content_length = value
-        elif name == b"authorization":
-            self.authorization = value
-        elif name == b"x-api-key" or name == b"api-key":
-            self.api_key = value
-        elif name == b"content-encoding":
-            self.content_encoding = value
-        elif name == b"traceparent":
-            if _TRACEPARENT.fullmatch(value):
-                self.traceparent = value
-        elif _REQUEST_ID.fullmatch(value):
-            self.request_id = value.decode("ascii")
+            field = _FIELDS.get(name)
+            if field is not None:
+                setattr(self, field, value)
+            elif name == b"traceparent":
+                if _TRACEPARENT.fullmatch(value):
+                    self.traceparent = value
+            elif name == b"x-request-id" and _REQUEST_ID.fullmatch(value):
+                self.request_id = value.decode("ascii")
 
     def note_ignored(self, names: Sequence[str]) -> None:
         """Keep the names of parameters that the runner ignores, those fit for a header and a log.
@@ -115,14 +120,18 @@ class Exchange:
         return line
 
 
-_MEANINGFUL = frozenset(
-    {
-        b"authorization",
-        b"x-api-key",
-        b"api-key",
-        b"content-length",
-        b"content-encoding",
-        b"traceparent",
-        b"x-request-id",
-    }
-)
+_FIELDS = {
+    b"authorization": "authorization",
+    b"x-api-key": "api_key",
+    b"api-key": "api_key",
+    b"content-length": "content_length",
+    b"content-encoding": "content_encoding",
+    b"x-sluicegate-class": "asked_class",
+    b"x-sluicegate-tenant": "asked_tenant",
+    b"x-sluicegate-weight": "asked_weight",
+    b"x-request-timeout-ms": "timeout_ms",
+    b"x-stainless-read-timeout": "read_timeout",
+    b"x-stainless-timeout": "read_timeout",
+    b"x-stainless-retry-count": "retry_count",
+}
+"""Request headers whose value is kept as it came, and where."""

@@ -18,6 +18,14 @@ class ServiceClass(StrEnum):
     """Only what nobody else wants."""
 
 
+_ORDER = {each: place for place, each in enumerate(ServiceClass)}
+
+
+def precedes(one: ServiceClass, other: ServiceClass) -> bool:
+    """Whether `one` is served before `other`."""
+    return _ORDER[one] < _ORDER[other]
+
+
 @dataclass(frozen=True, slots=True)
 class Limits:
     """What one bucket owner (a key, a tenant or a model) may use; None is no limit."""
@@ -54,6 +62,8 @@ class Principal:
     """Share of the tenant beside other tenants, 1 to 1000."""
     limits: Limits = NO_LIMITS
     tenant_limits: Limits = NO_LIMITS
+    may_name_tenant: bool = False
+    """Whether it may say on whose behalf it calls: a front end that serves many people."""
 
 
 ANYONE = Principal(name="anyone", tenant="")

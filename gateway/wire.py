@@ -6,7 +6,7 @@ import math
 
 import msgspec
 
-from gateway.errors import GatewayError, MethodNotAllowed
+from gateway.errors import GatewayError, MethodNotAllowed, RateLimited
 
 
 def error_object(
@@ -35,6 +35,11 @@ def error_headers(error: GatewayError, body: bytes) -> list[tuple[bytes, bytes]]
     elif error.status == 504:
         # The runner is still slow: the same work again would only make it slower.
         headers.append((b"x-should-retry", b"false"))
+    if isinstance(error, RateLimited):
+        headers.extend(error.headers)
+        if error.retry_after_s is None:
+            # Client libraries retry a 429 unless told not to, and this one would take hours.
+            headers.append((b"x-should-retry", b"false"))
     if error.status == 401:
         headers.append((b"www-authenticate", b"Bearer"))
     if isinstance(error, MethodNotAllowed):

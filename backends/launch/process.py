@@ -30,8 +30,13 @@ _GUARD_S = 3.0
 class RunnerProcess:
     """A running command. Needs a running event loop; use it from that loop only."""
 
-    def __init__(self, command: Command, *, grace_s: float) -> None:
-        """Start it. Raises `OSError` or `ValueError` when not even the guard can be started."""
+    def __init__(
+        self, command: Command, *, grace_s: float, inherited: tuple[int, ...] = ()
+    ) -> None:
+        """Start it. Raises `OSError` or `ValueError` when not even the guard can be started.
+
+        `inherited` are files that guard and command keep open as long as they live.
+        """
         self._loop = asyncio.get_running_loop()
         self._grace_s = grace_s
         self._tail = OutputTail()
@@ -40,7 +45,7 @@ class RunnerProcess:
         """The exit status: the command's, 128 + N for signal N. Do not cancel it."""
         self._status_fd, status_w = os.pipe()
         try:
-            self._guard = _start_guard(command, grace_s, status_w)
+            self._guard = _start_guard(command, grace_s, status_w, inherited)
         except BaseException:
             os.close(self._status_fd)
             raise
@@ -112,7 +117,9 @@ class RunnerProcess:
         self.exited.set_result(code)
 
 
-def _start_guard(command: Command, grace_s: float, status_fd: int) -> subprocess.Popen[bytes]:
+def _start_guard(
+    command: Command, grace_s: float, status_fd: int, inherited: tuple[int, ...]
+) -> subprocess.Popen[bytes]:
     # -I and -S: neither the environment nor installed packages can slow it down or change it.
     guard = (sys.executable, "-I", "-S", str(_GUARD), str(grace_s), str(status_fd))
     return subprocess.Popen(
@@ -120,7 +127,7 @@ def _start_guard(command: Command, grace_s: float, status_fd: int) -> subprocess
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
-        pass_fds=(status_fd,),
+        pass_fds=(status_fd, *inherited),
         env=_environment(command),
         start_new_session=True,  # Ctrl-C is for the gateway, which then ends its runners in order
         bufsize=0,

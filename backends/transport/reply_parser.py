@@ -9,10 +9,14 @@ from __future__ import annotations
 import httptools
 
 from backends.errors import ReplyInvalid
+from backends.transport.known_head import Headers, KnownHead
 
 HEAD_LIMIT = 64 * 1024
 """Bytes of head, and of framing between two pieces of body (trailers, chunk extensions)."""
 HEADER_COUNT_LIMIT = 256
+
+_MOST_LEARNT = 4
+"""Heads that are learnt in vain before we stop: that runner never sends the same one again."""
 
 
 class ReplyParser:
@@ -27,6 +31,9 @@ class ReplyParser:
         "_framing",
         "_http",
         "_interim",
+        "_known",
+        "_learnt",
+        "_untouched",
         "buffered",
         "complete",
         "head_complete",
@@ -41,8 +48,13 @@ class ReplyParser:
         self._bodiless = False
         self._interim = False
         self._framing = 0
+        self._known: KnownHead | None = None
+        """The head of the last answer with status 200 that came in one piece."""
+        self._learnt = 0
+        self._untouched = False
+        """Whether nothing of the answer has come."""
         self.status = 0
-        self.headers: list[tuple[bytes, bytes]] = []
+        self.headers: Headers = []
         self.parts: list[bytes] = []
         self.buffered = 0
         self.head_complete = True
@@ -52,6 +64,7 @@ class ReplyParser:
     def begin(self, *, bodiless: bool) -> None:
         """Expect the answer to a request; `bodiless` when that was HEAD."""
         self._bodiless = bodiless
+        self._untouched = not bodiless
         self._framing = 0
         self.headers = []
         self.parts = []
@@ -64,6 +77,38 @@ class ReplyParser:
 
         Bytes past the end are no fault of the answer, which is whole; they clear `keep_alive`.
         """
+        if not self._untouched:
+            self._feed(data)
+        elif self._known is None or not self._recognise(self._known, data):
+            self._untouched = False
+            self._feed(data)
+            if self.complete and self.keep_alive and self.status == 200:
+                self._learn(data)
+
+    def _recognise(self, known: KnownHead, data: bytes) -> bool:
+        """Take an answer that came in one piece and has a known head."""
+        match = known.match(data)
+        if match is None:
+            return False
+        headers, at, length = match
+        if len(data) != at + length:
+            return False
+        self._learnt = 0
+        self._untouched = False
+        self.status = 200
+        self.headers = headers
+        self.head_complete = self.complete = self.keep_alive = True
+        if length:
+            self.parts.append(data[at:])
+            self.buffered = length
+        return True
+
+    def _learn(self, data: bytes) -> None:
+        if self._learnt < _MOST_LEARNT:
+            self._learnt += 1
+            self._known = KnownHead.learn(data, self.headers)
+
+    def _feed(self, data: bytes) -> None:
         if not self.head_complete:
             room = HEAD_LIMIT - self._framing
             if len(data) > room:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 
+from backends.transport.outbox import Outbox
+
 _ONE_WRITE = 64 * 1024
 """Bodies up to this size are copied behind the head and leave in the same packet."""
 _PIECE = 128 * 1024
@@ -15,9 +17,10 @@ class Sender:
     It needs no task: the socket's buffer running empty (`resume`) is what drives it on.
     """
 
-    __slots__ = ("_paused", "_rest", "_transport")
+    __slots__ = ("_outbox", "_paused", "_rest", "_transport")
 
-    def __init__(self, transport: asyncio.WriteTransport) -> None:
+    def __init__(self, transport: asyncio.WriteTransport, outbox: Outbox) -> None:
+        self._outbox = outbox
         self._transport = transport
         self._rest: memoryview | None = None
         self._paused = False
@@ -31,7 +34,9 @@ class Sender:
         """Send a request whose `head` lacks only its length."""
         size = len(body)
         if size <= _ONE_WRITE:
-            self._transport.write(b"%bcontent-length: %d\r\n\r\n%b" % (head, size, body))
+            self._outbox.post(
+                self._transport, b"%bcontent-length: %d\r\n\r\n%b" % (head, size, body)
+            )
         else:
             self._transport.write(b"%bcontent-length: %d\r\n\r\n" % (head, size))
             self._rest = memoryview(body)

@@ -10,6 +10,7 @@ from backends.transport.address import Address
 from backends.transport.connection import Connection
 from backends.transport.dial import Dialer
 from backends.transport.head import Header, request_head
+from backends.transport.outbox import Outbox
 from backends.transport.pool import Pool
 from backends.transport.response import Response
 from backends.transport.timeouts import Timeouts
@@ -42,6 +43,7 @@ class Transport:
         self._dialer = Dialer(self._address, tls or Tls())
         self._loop: asyncio.AbstractEventLoop | None = None
         self._pool = Pool(idle_s, max_idle)
+        self._outbox = Outbox()
         self.head("GET", "/")
 
     @property
@@ -108,7 +110,7 @@ class Transport:
 
     async def _connect(self, timeouts: Timeouts, total_at: float) -> Connection:
         if not self._pool.closed:
-            connection = Connection(self._pool, self.url)
+            connection = Connection(self._pool, self.url, self._outbox)
             await self._dialer.dial(connection, timeouts, total_at)
             if not self._pool.closed:
                 self._pool.adopt(connection)

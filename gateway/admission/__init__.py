@@ -2,5 +2,6 @@
 
 from gateway.admission.base import Admission, Lease, Ticket
 from gateway.admission.local import LocalGate
+from gateway.admission.shared import SharedGate
 
-__all__ = ["Admission", "Lease", "LocalGate", "Ticket"]
+__all__ = ["Admission", "Lease", "LocalGate", "SharedGate", "Ticket"]

@@ -1,21 +1,39 @@
 """The interface between a request and the slots of the runners.
 
-Rules that every implementation keeps: never more leases on a runner than it has slots; first come,
-first served among the tickets of one runner; waiting is bounded in time and number; a ticket that
-was given up is never granted; a lease is released exactly once, and at once.
+Rules that every implementation keeps: never more leases on a runner than it has slots; waiting is
+bounded in time and number; a ticket that was given up is never granted; a lease is released exactly
+once, and at once.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterable
 from typing import Literal, Protocol
+
+from msgspec import Struct
+
+from gateway.admission.flow import NOBODY, Flow
 
 PolicyName = Literal["least_loaded", "ordered"]
 """How a runner is chosen when several have a free slot: the least busy, or the first listed."""
 
+UNKNOWN_COST_S = 2.0
+"""Predicted slot-time of a request of which nothing is known yet."""
 
-@dataclass(frozen=True, slots=True)
-class Ticket:
+
+class Progress:
+    """What a ticket that waits may tell its caller. Kept current by whoever holds the queue."""
+
+    __slots__ = ("ahead", "predicted_s")
+
+    def __init__(self) -> None:
+        self.ahead: int | None = None
+        """Tickets of the same line in front of it; None while it does not wait."""
+        self.predicted_s: float | None = None
+        """Predicted wait, counted from its submission."""
+
+
+class Ticket(Struct, frozen=True, gc=False):
     """One request that wants a slot on one of `candidates`."""
 
     model: str
@@ -26,6 +44,19 @@ class Ticket:
     max_waiting: int
     """How many tickets of this model may wait at the same time."""
     policy: PolicyName = "least_loaded"
+    flow: Flow = NOBODY
+    """In whose name it waits."""
+    cost_s: float = UNKNOWN_COST_S
+    """Predicted slot-time."""
+    lead_s: float = 60.0
+    """Latest start it wants, counted from its arrival: the order within its flow."""
+    retry: str = ""
+    """Tells this request from others when it comes again; letters and digits of our own making."""
+    retried: bool = False
+    """It says that it was refused before."""
+    last_resort: bool = True
+    """Nothing else will be tried for it: a refusal gives it a time to come again."""
+    progress: Progress | None = None
 
 
 class Lease(Protocol):
@@ -33,8 +64,12 @@ class Lease(Protocol):
 
     runner: str
 
-    def release(self) -> None:
-        """Give the slot back. Idempotent, synchronous, never raises."""
+    def release(self, *, served: bool = True) -> None:
+        """Give the slot back. Idempotent, synchronous, never raises.
+
+        Not `served` means that the request did not come to its end, so that nothing can be learnt
+        from how long it took.
+        """
         ...
 
 
@@ -44,9 +79,18 @@ class Admission(Protocol):
     async def admit(self, ticket: Ticket) -> Lease:
         """Wait for a slot.
 
-        Raises `Overloaded` when the queue is full or the wait ran out. Cancelling it removes the
-        ticket at once; a slot granted in the same instant goes to the next in line.
+        Raises `Overloaded` when the queue is full, the wait ran out or is predicted to. Cancelling
+        it removes the ticket at once; a slot granted in the same instant goes to the next in line.
         """
+        ...
+
+    def know(self, runner: str, identity: str) -> None:
+        """Say which process a runner's name means: the same identity is the same process, in every
+        replica and under every name. Needed before its slots are set."""
+        ...
+
+    def connect(self, routes: Iterable[tuple[str, ...]]) -> None:
+        """Say which runners serve together: the candidates of every target that exists."""
         ...
 
     def set_slots(self, runner: str, slots: int) -> None:
@@ -61,9 +105,9 @@ class Admission(Protocol):
         ...
 
     def in_flight(self, runner: str) -> int:
-        """Leases held on a runner."""
+        """Leases that this replica holds on a runner."""
         ...
 
     def waiting(self, runner: str) -> int:
-        """Tickets that this runner could serve."""
+        """Tickets of this replica that this runner could serve."""
         ...

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from gateway.admission.base import Ticket
 from gateway.admission.pacing import Pacer, ServiceTime
@@ -21,11 +21,11 @@ class LocalLease:
         self.runner = runner
         self._since = since
 
-    def release(self) -> None:
-        """Give the slot back; a second call does nothing."""
+    def release(self, *, served: bool = True) -> None:
+        """See `Lease.release`."""
         gate, self._gate = self._gate, None
         if gate is not None:
-            gate._release(self.runner, self._since)
+            gate._release(self.runner, self._since if served else None)
 
 
 class LocalGate:
@@ -69,6 +69,12 @@ class LocalGate:
             self._queue.cancel(waiter)
             self._futures.pop(waiter, None)
 
+    def know(self, runner: str, identity: str) -> None:
+        """See `Admission.know`. Here, a name is a runner."""
+
+    def connect(self, routes: Iterable[tuple[str, ...]]) -> None:
+        """See `Admission.connect`. Here, every runner has a line of its own."""
+
     def set_slots(self, runner: str, slots: int) -> None:
         """See `Admission.set_slots`."""
         for waiter in self._queue.set_slots(runner, slots):
@@ -92,8 +98,9 @@ class LocalGate:
         """Tickets waiting in this replica."""
         return self._queue.waiting_total
 
-    def _release(self, runner: str, since: float) -> None:
-        self._service.setdefault(runner, ServiceTime()).observe(self._clock() - since)
+    def _release(self, runner: str, since: float | None) -> None:
+        if since is not None:
+            self._service.setdefault(runner, ServiceTime()).observe(self._clock() - since)
         self._pass_on(runner)
 
     def _pass_on(self, runner: str) -> None:

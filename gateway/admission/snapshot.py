@@ -18,7 +18,7 @@ class RunnerLoad:
 
 @dataclass(frozen=True, slots=True)
 class FlowLoad:
-    """One tenant × class that waits."""
+    """One tenant and class that waits."""
 
     tenant: str
     service_class: str

@@ -43,7 +43,7 @@ def _status(view: GatewayView) -> str:
         return "draining"
     runners = list(view.runners)
     able = sum(runner.candidate and runner.state in _ABLE for runner in runners)
-    if able and able == len(runners):
+    if able and able == len(runners) and not view.degraded:
         return "ok"
     if able:
         return "degraded"

@@ -12,6 +12,7 @@ from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse
 
 from gateway.api.view import GatewayView
+from gateway.principal import Principal
 from gateway.routing.table import Route
 
 
@@ -19,22 +20,22 @@ def models_router(view: GatewayView) -> APIRouter:
     """The routes, with and without `/v1`. An id may hold `/` and `:`, percent-encoded or not."""
     router = APIRouter(tags=["models"])
 
-    def authenticate(request: Request) -> None:
+    async def caller(request: Request) -> Principal:
         headers = request.headers
         authorization = headers.get("authorization")
         key = headers.get("x-api-key") or headers.get("api-key")
-        view.authenticator.authenticate(
+        return await view.authenticator.identify(
             authorization.encode("latin-1") if authorization is not None else None,
             key.encode("latin-1") if key is not None else None,
+            request.scope["client"],
         )
 
     async def list_models(request: Request) -> JSONResponse:
-        """Every model and alias that is offered, with its context length where that is known."""
-        authenticate(request)
+        """Every model and alias that the caller may use, with its context length where known."""
+        principal = await caller(request)
         data = [
             _card(name, route, view.started_at)
-            for route in view.table.routes
-            for name in (route.model, *route.aliases)
+            for name, route in view.table.names(principal.models)
         ]
         return JSONResponse(
             {
@@ -48,8 +49,9 @@ def models_router(view: GatewayView) -> APIRouter:
 
     async def get_model(request: Request, model: str) -> JSONResponse:
         """One model or alias."""
-        authenticate(request)
-        return JSONResponse(_card(model, view.table.resolve(model), view.started_at))
+        principal = await caller(request)
+        route = view.table.resolve(model, principal.models)
+        return JSONResponse(_card(model, route, view.started_at))
 
     for prefix in ("/v1", ""):
         shown = bool(prefix)

@@ -38,7 +38,7 @@ def operations_router(view: GatewayView, *, metrics: bool) -> APIRouter:
         @router.get("/metrics", operation_id="metrics", response_class=Response)
         async def scrape() -> Response:
             """Prometheus metrics."""
-            return Response(view.render_metrics(), media_type=CONTENT_TYPE)
+            return Response(await view.render_metrics(), media_type=CONTENT_TYPE)
 
     return router
 

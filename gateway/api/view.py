@@ -34,10 +34,15 @@ class GatewayView(Protocol):
         ...
 
     @property
+    def degraded(self) -> bool:
+        """Whether the store is down and this replica on its own."""
+        ...
+
+    @property
     def started_at(self) -> int:
         """Unix time of the start."""
         ...
 
-    def render_metrics(self) -> bytes:
-        """Every metric, in the text format of Prometheus."""
+    async def render_metrics(self) -> bytes:
+        """Every metric of all workers, in the text format of Prometheus."""
         ...

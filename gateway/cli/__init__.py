@@ -5,9 +5,13 @@ from __future__ import annotations
 import click
 
 from gateway import __version__
+from gateway.cli.advise import advise
+from gateway.cli.bench import bench
 from gateway.cli.check import check
+from gateway.cli.keys import keys
 from gateway.cli.models import models
 from gateway.cli.serve import serve
+from gateway.cli.worker import worker
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -24,3 +28,7 @@ def main() -> None:
 main.add_command(serve)
 main.add_command(check)
 main.add_command(models)
+main.add_command(keys)
+main.add_command(bench)
+main.add_command(advise)
+main.add_command(worker)

@@ -25,8 +25,9 @@ async def look(settings: Settings) -> tuple[dict[str, Runner], RouteTable]:
     }
     await asyncio.gather(*(_probe(runners[name], wanted[name]) for name in wanted))
     if settings.models:
-        return runners, configured_table(settings.models, runners)
-    return runners, found_table((runners[name], wanted[name]) for name in wanted)
+        return runners, configured_table(settings.models, runners, settings.queue.wait_s)
+    pairs = ((runners[name], wanted[name]) for name in wanted)
+    return runners, found_table(pairs, settings.queue.wait_s)
 
 
 async def _probe(runner: Runner, settings: RunnerSettings) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import socket
 import sys
 from collections.abc import Callable
 
@@ -16,6 +17,7 @@ from gateway.errors import CannotStart
 from gateway.server.listen import bind
 from gateway.server.run import Replica
 from gateway.settings import Loaded, ServerSettings, Settings, SettingsError, load_from_process
+from gateway.store.opening import opened
 from gateway.telemetry.access import Format
 from gateway.telemetry.logs import chosen_format, set_up
 
@@ -29,7 +31,7 @@ def serve() -> None:
     settings = loaded.settings
     log_format = chosen_format(settings.log.format, sys.stderr)
     set_up(settings.log.level, log_format)
-    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+    with asyncio.Runner(loop_factory=loop_factory()) as runner:
         try:
             runner.run(_serve(loaded, log_format))
         except CannotStart as error:
@@ -38,34 +40,68 @@ def serve() -> None:
 
 
 async def _serve(loaded: Loaded, log_format: Format) -> None:
-    settings = loaded.settings
-    server = settings.server
+    server = loaded.settings.server
     listener = bind(server.host, server.port, may_move=_unchosen_port(loaded))
     listener.listen(2048)
+    if server.workers > 1:
+        await _supervise(loaded, log_format, listener)
+    else:
+        await _serve_alone(loaded, log_format, listener)
+
+
+async def _serve_alone(loaded: Loaded, log_format: Format, listener: socket.socket) -> None:
+    settings = loaded.settings
+    async with opened(settings.store, patient=True) as store:
+        gateway = Gateway(
+            settings,
+            store,
+            log_format=log_format,
+            access_fd=sys.stderr.fileno(),
+            progress=_progress(log_format),
+        )
+
+        async def greet() -> None:
+            url = url_of(listener)
+            if log_format == "json":
+                logger.info("serving at %s", url)
+            else:
+                click.echo(greeting(loaded, gateway, url), err=True)
+
+        await Replica(gateway, settings, read_again).run(listener, on_ready=greet)
+
+
+async def _supervise(loaded: Loaded, log_format: Format, listener: socket.socket) -> None:
+    from gateway.server.workers import Supervisor  # one process starts without it
+
+    def greet(text: str) -> None:
+        if log_format == "json":
+            count = loaded.settings.server.workers
+            logger.info("serving at %s with %d workers", url_of(listener), count)
+        else:
+            click.echo(text, err=True)
+
+    supervisor = Supervisor(
+        loaded.settings, read_again, progress=_progress(log_format), on_ready=greet
+    )
+    await supervisor.run(listener)
+
+
+def url_of(listener: socket.socket) -> str:
+    """What a person of this machine may open."""
     host, port = listener.getsockname()[:2]
     shown = f"[{host}]" if ":" in host else host
-    url = f"http://{'127.0.0.1' if host == '0.0.0.0' else shown}:{port}"
-    gateway = Gateway(
-        settings,
-        log_format=log_format,
-        access_fd=sys.stderr.fileno(),
-        progress=logger.info if log_format == "json" else _say,
+    return f"http://{'127.0.0.1' if host == '0.0.0.0' else shown}:{port}"
+
+
+def greeting(loaded: Loaded, gateway: Gateway, url: str) -> str:
+    """What a person sees once the gateway serves."""
+    return banner(
+        url=url,
+        profile=loaded.profile,
+        routes=gateway.table.routes,
+        runners=gateway.runners,
+        keys=loaded.settings.auth.mode == "keys",
     )
-
-    async def greet() -> None:
-        if log_format == "json":
-            logger.info("serving at %s", url)
-            return
-        text = banner(
-            url=url,
-            profile=loaded.profile,
-            routes=gateway.table.routes,
-            runners=gateway.runners,
-            keys=settings.auth.mode == "keys",
-        )
-        click.echo(text, err=True)
-
-    await Replica(gateway, settings, _reload).run(listener, on_ready=greet)
 
 
 def _unchosen_port(loaded: Loaded) -> bool:
@@ -75,11 +111,16 @@ def _unchosen_port(loaded: Loaded) -> bool:
     return loaded.profile == "dev" and loaded.settings.server.port == default and not by_hand
 
 
+def _progress(log_format: Format) -> Callable[[str], None]:
+    return logger.info if log_format == "json" else _say
+
+
 def _say(text: str) -> None:
     click.echo(f"  {text}", err=True)
 
 
-def _reload() -> Settings | None:
+def read_again() -> Settings | None:
+    """The configuration as it is now, None when it is wrong, which is then in the log."""
     try:
         return load_from_process().settings
     except SettingsError as error:
@@ -87,7 +128,8 @@ def _reload() -> Settings | None:
         return None
 
 
-def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
+def loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    """The fastest event loop there is."""
     try:
         import uvloop
     except ImportError:  # it does not exist for Windows

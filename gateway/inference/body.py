@@ -12,6 +12,7 @@ import zstandard
 from starlette.types import Receive
 
 from gateway.errors import InvalidRequest
+from gateway.inference.direct import Direct
 
 
 class ClientGone(Exception):
@@ -49,21 +50,33 @@ class BodyReader:
         declared: bytes | None,
         encoding: bytes | None,
         limits: BodyLimits,
+        direct: Direct | None = None,
     ) -> bytes:
         """Return the decoded body of a request that `task`, the current task, serves.
 
-        `declared` and `encoding` are the values of content-length and content-encoding. Raises
-        `InvalidRequest` (400, 408, 413, 415) and `ClientGone`.
+        `declared` and `encoding` are the values of content-length and content-encoding. A server
+        that is `direct` is asked before `receive`. Raises `InvalidRequest` (400, 408, 413, 415) and
+        `ClientGone`.
         """
         limit = limits.bytes
         if declared is not None and not _fits(declared, limit):
             raise _too_large(limit)
+        body = direct.whole_body() if direct is not None else None
+        if body is None:
+            body = await self._receive(receive, task, limits)
+        elif len(body) > limit:
+            raise _too_large(limit)
+        return body if encoding is None else _decoded(body, encoding.strip().lower(), limit)
+
+    async def _receive(
+        self, receive: Receive, task: asyncio.Task[Any], limits: BodyLimits
+    ) -> bytes:
         self._reading[task] = self._loop.time() + limits.time_s
         if not self._sweeping:
             self._sweeping = True
             self._loop.call_later(1.0, self._sweep)
         try:
-            body = await _collect(receive, limit)
+            return await _collect(receive, limits.bytes)
         except asyncio.CancelledError as cancelled:
             if not cancelled.args or cancelled.args[0] is not _SLOW:
                 raise
@@ -77,7 +90,6 @@ class BodyReader:
             ) from None
         finally:
             self._reading.pop(task, None)
-        return body if encoding is None else _decoded(body, encoding.strip().lower(), limit)
 
     def _sweep(self) -> None:
         now = self._loop.time()

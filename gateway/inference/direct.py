@@ -20,8 +20,25 @@ class Direct(Protocol):
         """Call `callback` when the client leaves, None to forget it; False if it has left."""
         ...
 
-    def answer(self, status: int, headers: list[tuple[bytes, bytes]], body: bytes) -> bool:
-        """Send a whole response at once; False if that must wait for a slow reader."""
+    def whole_body(self) -> bytes | None:
+        """The request body, if all of it is here and none was read yet; it counts as read then."""
+        ...
+
+    def answer(self, status: int, lines: bytes, body: bytes) -> bool:
+        """Send a whole response at once; False if it must go the other way, as ASGI messages: to a
+        slow reader, for one.
+
+        `lines` are its headers, content-length among them, each ended by CRLF; they are not
+        checked.
+        """
+        ...
+
+    def begin(self, status: int, lines: bytes) -> None:
+        """Begin a response of unknown length; `lines` are as those of `answer`."""
+        ...
+
+    def part(self, data: bytes) -> bool:
+        """Send a piece of a response that has begun; False as `answer`."""
         ...
 
 

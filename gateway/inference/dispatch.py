@@ -7,14 +7,15 @@ that a runner may have begun is never repeated.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from backends.base import Backend, Call, Prepared, RunnerState
 from backends.errors import BackendError, ConnectFailed, RequestUnsupported, RunnerRefused
 from backends.transport import Response, Timeouts
-from gateway.admission import Admission, Lease
+from gateway.admission import Admission, Lease, Ticket
 from gateway.errors import GatewayError, InvalidRequest, Overloaded, Unavailable
 from gateway.exchange import Exchange
+from gateway.inference.demand import Demand
 from gateway.inference.failure import RETRY_UNREACHABLE_S, as_gateway_error
 from gateway.routing.runner import Runner
 from gateway.routing.table import Route, Target
@@ -58,12 +59,15 @@ class Run:
         self._lease = lease
         self._closed = False
 
-    def close(self) -> None:
-        """Close the response, then free the slot. Idempotent, synchronous: no await can lose it."""
+    def close(self, *, served: bool = False) -> None:
+        """Close the response, then free the slot. Idempotent, synchronous: no await can lose it.
+
+        `served`: the answer is complete.
+        """
         if not self._closed:
             self._closed = True
             self.response.close()
-            _free(self.runner, self._lease)
+            _free(self.runner, self._lease, served=served)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,24 +77,30 @@ class Dispatcher:
     admission: Admission
     clock: Callable[[], float]
 
-    async def open(self, call: Call, route: Route, exchange: Exchange) -> Run:
+    async def open(self, call: Call, route: Route, exchange: Exchange, demand: Demand) -> Run:
         """Return an open run, whose response has status 200.
 
         Raises `GatewayError` when no runner took the call. Cancelling it leaves no slot held and
         no connection open.
         """
-        deadline = self.clock() + route.queue.wait_s
+        deadline = self.clock() + demand.wait_s
         failure: GatewayError | None = None
         for target in route.targets:
             try:
-                return await self._open_on(target, call, route, exchange, deadline)
+                return await self._open_on(target, call, route, exchange, demand, deadline)
             except _NextTarget as passed_on:
                 failure = passed_on.error
         assert failure is not None
         raise failure
 
     async def _open_on(
-        self, target: Target, call: Call, route: Route, exchange: Exchange, deadline: float
+        self,
+        target: Target,
+        call: Call,
+        route: Route,
+        exchange: Exchange,
+        demand: Demand,
+        deadline: float,
     ) -> Run:
         # A list of its own: runners that fail are taken out of it.
         runners = [runner for runner in target.runners if runner.candidate]
@@ -101,7 +111,7 @@ class Dispatcher:
             runner = _unlimited(runners)
             if runner is None:
                 try:
-                    lease = await self._admit(route, target, runners, exchange, deadline)
+                    lease = await self._admit(route, target, runners, exchange, demand, deadline)
                 except Overloaded as error:
                     raise _NextTarget(_loading(route, runners) or error) from error
                 runner = next(each for each in runners if each.name == lease.runner)
@@ -133,7 +143,7 @@ class Dispatcher:
                     runners.remove(runner)
             finally:
                 if not handed_over:
-                    _free(runner, lease)
+                    _free(runner, lease, served=False)
         assert failure is not None
         raise _NextTarget(failure)
 
@@ -143,17 +153,27 @@ class Dispatcher:
         target: Target,
         runners: Sequence[Runner],
         exchange: Exchange,
+        demand: Demand,
         deadline: float,
     ) -> Lease:
         began = self.clock()
-        ticket = route.queue
-        as_planned = target is route.targets[0] and len(runners) == len(target.runners)
-        if exchange.attempts or not as_planned:
-            ticket = replace(
-                ticket,
-                candidates=tuple(runner.name for runner in runners),
-                wait_s=max(0.0, deadline - began),
-            )
+        template, candidates = route.queue, route.queue.candidates
+        if target is not route.targets[0] or len(runners) != len(target.runners):
+            candidates = tuple(runner.name for runner in runners)
+        ticket = Ticket(
+            model=template.model,
+            candidates=candidates,
+            wait_s=max(0.0, deadline - began),
+            max_waiting=template.max_waiting,
+            policy=template.policy,
+            flow=demand.flow,
+            cost_s=demand.cost_s,
+            lead_s=demand.lead_s,
+            retry=demand.retry,
+            retried=demand.retried,
+            last_resort=target is route.targets[-1],
+            progress=demand.progress,
+        )
         for runner in runners:
             runner.claims += 1
         try:
@@ -179,10 +199,10 @@ def _unlimited(runners: Sequence[Runner]) -> Runner | None:
     return None
 
 
-def _free(runner: Runner, lease: Lease | None) -> None:
+def _free(runner: Runner, lease: Lease | None, *, served: bool) -> None:
     runner.in_flight -= 1
     if lease is not None:
-        lease.release()
+        lease.release(served=served)
 
 
 def _prepare(runner: Runner, call: Call, target: Target, route: Route) -> Prepared | None:

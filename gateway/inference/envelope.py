@@ -95,7 +95,7 @@ _ENVELOPES: dict[Operation, msgspec.json.Decoder[Any]] = {
 _FIELDS = msgspec.json.Decoder(dict[str, Raw])
 _encode = msgspec.json.Encoder().encode
 _TOKEN_LIMITS = ("max_tokens", "max_completion_tokens")
-_ROUTED = ("model", "stream", *_TOKEN_LIMITS)
+_ROUTED = ("model", "stream", "service_tier", *_TOKEN_LIMITS)
 _ROUTED_KEY = re.compile(b'"(?:%s)"' % "|".join(_ROUTED).encode())
 _ESCAPE = re.compile(rb"\\u00")
 """How every escaped ASCII character begins. A regular expression finds none faster than `in`."""
@@ -108,7 +108,8 @@ def read_call(operation: Operation, body: bytes) -> Call:
     """
     try:
         # The JSON decoder skips over strings it does not need, without looking at their encoding.
-        str(body, "utf-8")
+        if not body.isascii():
+            str(body, "utf-8")
         envelope = _ENVELOPES[operation].decode(body)
         fields = _FIELDS.decode(body)
         _refuse_duplicates(body, fields)

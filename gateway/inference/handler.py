@@ -12,18 +12,26 @@ from typing import TYPE_CHECKING, Any, cast
 
 from starlette.types import Receive, Scope, Send
 
-from backends.base import Operation
-from gateway.auth import Authenticator
+from backends.base import Call, Operation
+from gateway.admission.service_time import ServiceTimes
+from gateway.auth import Authenticator, NotInMemory
+from gateway.classes import Standings, tier_of
 from gateway.errors import GatewayError, MethodNotAllowed, Unavailable
 from gateway.exchange import Exchange, RequestIds
+from gateway.inference.account import Account
 from gateway.inference.body import BodyLimits, BodyReader, ClientGone
+from gateway.inference.demand import Demand, demand_of, most_tokens
 from gateway.inference.departure import Departure
 from gateway.inference.direct import Direct, direct
 from gateway.inference.dispatch import Dispatcher
 from gateway.inference.envelope import read_call
 from gateway.inference.relay import BrokenReply, relay
 from gateway.inference.responder import Responder
-from gateway.routing.table import RouteTable
+from gateway.inference.waiting_stream import open_audibly
+from gateway.limits.estimate import estimate_tokens
+from gateway.limits.limiter import Limiter
+from gateway.principal import Principal, ServiceClass
+from gateway.routing.table import Route, RouteTable
 from gateway.telemetry.access import Recorder
 from gateway.telemetry.metrics import Metrics
 
@@ -52,6 +60,8 @@ class InferenceHandler:
         self,
         *,
         dispatcher: Dispatcher,
+        limiter: Limiter,
+        times: ServiceTimes,
         recorder: Recorder,
         metrics: Metrics,
         limits: BodyLimits,
@@ -67,6 +77,9 @@ class InferenceHandler:
         self._loop = asyncio.get_running_loop()
         self._bodies = BodyReader()
         self._dispatcher = dispatcher
+        self._limiter = limiter
+        self._times = times
+        self._standings = Standings()
         self._recorder = recorder
         self._metrics = metrics
         self._clock = clock
@@ -84,10 +97,10 @@ class InferenceHandler:
             self._tracer.begin(exchange)
         self.active += 1
         try:
-            await self._serve(scope["method"], exchange, receive, responder, offered)
+            await self._serve(scope, exchange, receive, responder, offered)
         except BaseException as failure:
             answer = _failed(failure, exchange)
-            if answer is not None and not responder.started:
+            if answer is not None:
                 await responder.error(answer)
         finally:
             self.active -= 1
@@ -106,21 +119,19 @@ class InferenceHandler:
 
     async def _serve(
         self,
-        method: str,
+        scope: Scope,
         exchange: Exchange,
         receive: Receive,
         responder: Responder,
         offered: Direct | None,
     ) -> None:
-        if method != "POST":
-            raise MethodNotAllowed(method, exchange.operation.value, ("POST",))
+        if scope["method"] != "POST":
+            raise MethodNotAllowed(scope["method"], exchange.operation.value, ("POST",))
         if self.draining:
             raise Unavailable(
                 "The gateway is shutting down.", code="shutting_down", retry_after_s=2.0
             )
-        principal = self.authenticator.authenticate(exchange.authorization, exchange.api_key)
-        if principal.tenant:
-            exchange.tenant = principal.tenant
+        principal = await self._identify(exchange, scope)
         table = self.table
         task = cast("asyncio.Task[Any]", asyncio.current_task(self._loop))
         body = await self._bodies.read(
@@ -132,15 +143,81 @@ class InferenceHandler:
         )
         call = read_call(exchange.operation, body)
         exchange.stream = call.stream
-        route = table.resolve(call.model)
+        route = table.resolve(call.model, principal.models)
         exchange.model = route.model
+        principal, service_class = self._standing(principal, exchange, call)
+        demand = demand_of(exchange, call, body, principal, service_class, route, self._times)
         with Departure(receive, task, offered):
-            run = await self._dispatcher.open(call, route, exchange)
+            account = await self._account(principal, route, body, call, exchange)
             try:
-                gaps = self._metrics.pair(route.model, run.runner.kind).token_gap
-                await relay(run, responder, exchange, clock=self._clock, gaps=gaps)
+                await self._answer(call, route, exchange, demand, responder)
+            except GatewayError:
+                account.refund()
+                raise
             finally:
-                run.close()
+                account.close(exchange)
+        self._times.note_of(exchange, len(body))
+
+    async def _identify(self, exchange: Exchange, scope: Scope) -> Principal:
+        authenticator = self.authenticator
+        try:
+            principal = authenticator.authenticate(
+                exchange.authorization, exchange.api_key, scope.get("client")
+            )
+        except NotInMemory as unknown:
+            principal = await authenticator.look_up(unknown.digest)
+        if principal.key_id:
+            exchange.tenant = principal.tenant
+        return principal
+
+    def _standing(
+        self, principal: Principal, exchange: Exchange, call: Call
+    ) -> tuple[Principal, ServiceClass]:
+        """On whose behalf, and in which class."""
+        asked = exchange.asked_class or exchange.asked_tenant or exchange.asked_weight
+        if asked is None and "service_tier" not in call.fields:
+            return principal, principal.default_class
+        standing = self._standings.of(
+            principal,
+            asked=exchange.asked_class,
+            tier=tier_of(call.fields),
+            tenant=exchange.asked_tenant,
+            weight=exchange.asked_weight,
+        )
+        exchange.clamped = standing.clamped
+        if standing.principal.key_id:
+            exchange.tenant = standing.principal.tenant
+        return standing.principal, standing.service_class
+
+    async def _account(
+        self, principal: Principal, route: Route, body: bytes, call: Call, exchange: Exchange
+    ) -> Account:
+        """Take the request from the limits that apply. Raises `RateLimited`."""
+        reservation = await self._limiter.reserve(
+            principal,
+            route.model,
+            route.limits,
+            tokens=estimate_tokens(len(body), most_tokens(call)),
+        )
+        exchange.limit_headers = reservation.headers
+        return Account(reservation, len(body))
+
+    async def _answer(
+        self, call: Call, route: Route, exchange: Exchange, demand: Demand, responder: Responder
+    ) -> None:
+        opening = self._dispatcher.open(call, route, exchange, demand)
+        if demand.progress is not None and route.waiting is not None:
+            run = await open_audibly(
+                opening, responder, exchange, demand.progress, route.waiting, self._clock
+            )
+        else:
+            run = await opening
+        exchange.sent = run.sent
+        try:
+            gaps = self._metrics.pair(route.model, run.runner.kind).token_gap
+            await relay(run, responder, exchange, clock=self._clock, gaps=gaps)
+        finally:
+            run.close()
 
 
 def _failed(failure: BaseException, exchange: Exchange) -> GatewayError | None:

@@ -48,7 +48,7 @@ async def _relay_reply(
         exchange.usage = reply.usage
         exchange.first_token = exchange.last_token = clock()
         # The runner is done with it: its slot need not wait for a slow reader.
-        run.close()
+        run.close(served=True)
         await responder.reply(reply.body)
         return
     bulk = run.backend.bulk(run.prepared)
@@ -64,6 +64,7 @@ async def _relay_reply(
         raise BrokenReply from error
     exchange.last_token = clock()
     exchange.usage = bulk.usage
+    run.close(served=True)
     await responder.end(bulk.finish())
 
 
@@ -101,7 +102,7 @@ async def _relay_stream(
     if reader.failed is not None and exchange.code is None:
         exchange.code = "stream_failed"
     # The runner is done with it: its slot need not wait for a slow reader.
-    run.close()
+    run.close(served=exchange.code is None)
     await responder.end(out)
 
 
@@ -149,10 +150,10 @@ async def _until_end(
     run: Run, reader: StreamReader, responder: Responder, out: bytes, watch: _Watch
 ) -> bytes:
     """Pass everything on but the last part, which is returned."""
-    chunk, feed, part, piece = run.response.chunk, reader.feed, responder.part, watch.piece
+    chunk, feed, push, piece = run.response.chunk, reader.feed, responder.push, watch.piece
     while True:
-        if out:
-            await part(out)
+        if out and not push(out):
+            await responder.part(out)
         data = await chunk()
         if not data:
             return reader.finish()

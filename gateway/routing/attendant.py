@@ -52,9 +52,11 @@ class Attendant:
         self._task: asyncio.Task[None] | None = None
 
     def start(self, *, after: asyncio.Task[None] | None = None) -> None:
-        """Begin; returns at once. A runner of ours is launched only when `after` has ended."""
-        if self.settings.launch is None:
-            assert self.settings.url is not None
+        """Begin; returns at once. A runner of ours is launched only when `after` has ended.
+
+        One without `launch` and `url` is being started by somebody else, who will give its address.
+        """
+        if self.settings.url is not None:
             self.runner.backend = self._connect(self.runner.name, self.settings, self.settings.url)
         self._task = asyncio.create_task(self._attend(after), name=f"runner {self.runner.name}")
 
@@ -93,6 +95,9 @@ class Attendant:
                 await asyncio.wait([after])
             if self.settings.launch is not None:
                 await self._launch()
+            elif self.settings.url is None:
+                self.runner.loading("starting")
+                return
             while True:
                 await self._look()
                 await self._pause()

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from types import MappingProxyType
 
 from backends.base import BackendKind, TargetModel
 from backends.builtin import MODEL_ID
 from backends.transport import Timeouts
 from gateway.admission import Ticket
 from gateway.admission.base import PolicyName
+from gateway.principal import NO_LIMITS, Limits, ServiceClass
 from gateway.routing.runner import Runner
 from gateway.routing.table import Route, RouteTable, Target
-from gateway.settings import ModelSettings, RunnerSettings
+from gateway.settings import ModelSettings, RunnerSettings, WaitingSettings, WaitSettings
 from gateway.settings import Timeouts as TimeoutSettings
 
 DEMONSTRATION = (
@@ -21,13 +23,15 @@ DEMONSTRATION = (
 
 
 def configured_table(
-    models: Mapping[str, ModelSettings], runners: Mapping[str, Runner]
+    models: Mapping[str, ModelSettings], runners: Mapping[str, Runner], waits: WaitSettings
 ) -> RouteTable:
     """The routes that the configuration names."""
-    return RouteTable(_configured(name, model, runners) for name, model in models.items())
+    return RouteTable(_configured(name, model, runners, waits) for name, model in models.items())
 
 
-def _configured(name: str, settings: ModelSettings, runners: Mapping[str, Runner]) -> Route:
+def _configured(
+    name: str, settings: ModelSettings, runners: Mapping[str, Runner], waits: WaitSettings
+) -> Route:
     kinds: list[BackendKind] = [settings.backend, *settings.fallback]
     targets = []
     for kind in dict.fromkeys(kinds):
@@ -43,6 +47,9 @@ def _configured(name: str, settings: ModelSettings, runners: Mapping[str, Runner
         name,
         tuple(targets),
         budget=settings.timeouts,
+        waits=waits,
+        waiting=settings.waiting if settings.waiting.after_s is not None else None,
+        limits=settings.limits.limits(),
         aliases=settings.aliases,
         policy=settings.policy,
         max_waiting=settings.max_waiting,
@@ -52,7 +59,7 @@ def _configured(name: str, settings: ModelSettings, runners: Mapping[str, Runner
 
 
 def found_table(
-    runners: Iterable[tuple[Runner, RunnerSettings]],
+    runners: Iterable[tuple[Runner, RunnerSettings]], waits: WaitSettings
 ) -> RouteTable:
     """The models that runners offer, under their own names.
 
@@ -72,7 +79,7 @@ def found_table(
     for model, by in offers.items():
         target = Target(by[0].kind, tuple(by), TargetModel(model))
         more = tuple(a for a, of in aliases.items() if of == model and a not in offers)
-        routes.append(_route(model, (target,), budget=TimeoutSettings(), aliases=more))
+        routes.append(_route(model, (target,), budget=TimeoutSettings(), waits=waits, aliases=more))
     return RouteTable(routes)
 
 
@@ -97,6 +104,9 @@ def _route(
     targets: tuple[Target, ...],
     *,
     budget: TimeoutSettings,
+    waits: WaitSettings,
+    waiting: WaitingSettings | None = None,
+    limits: Limits = NO_LIMITS,
     aliases: tuple[str, ...],
     policy: PolicyName = "least_loaded",
     max_waiting: int = 256,
@@ -105,13 +115,15 @@ def _route(
 ) -> Route:
     if description is None and name == MODEL_ID:
         description = DEMONSTRATION
+    most_s = float("inf") if budget.queue_s is None else budget.queue_s
+    by_class = {each: min(most_s, getattr(waits, each.value)) for each in ServiceClass}
     return Route(
         model=name,
         targets=targets,
         queue=Ticket(
             model=name,
             candidates=tuple(runner.name for runner in targets[0].runners),
-            wait_s=budget.queue_s,
+            wait_s=by_class[ServiceClass.DEFAULT],
             max_waiting=max_waiting,
             policy=policy,
         ),
@@ -121,6 +133,9 @@ def _route(
         plain_timeouts=Timeouts(
             first_byte_s=budget.total_s, idle_s=budget.total_s, total_s=budget.total_s
         ),
+        waits=MappingProxyType(by_class),
+        waiting=waiting,
+        limits=limits,
         aliases=aliases,
         strict=strict,
         description=description,

@@ -9,10 +9,11 @@ from collections.abc import Callable, Iterable
 from gateway.admission import Admission
 from gateway.routing.attendant import Attendant, Connect, Progress
 from gateway.routing.discovery import discover
+from gateway.routing.identity import identity_of
 from gateway.routing.plan import configured_table, found_table
 from gateway.routing.runner import Runner
 from gateway.routing.table import RouteTable
-from gateway.settings import LaunchSettings, ModelSettings, RunnerSettings, Settings
+from gateway.settings import LaunchSettings, ModelSettings, RunnerSettings, Settings, WaitSettings
 
 logger = logging.getLogger(__name__)
 
@@ -36,6 +37,7 @@ class Registry:
         self._publish = publish
         self._attendants: dict[str, Attendant] = {}
         self._models: dict[str, ModelSettings] = {}
+        self._waits = WaitSettings()
         self._retired: set[asyncio.Task[None]] = set()
         self.table = RouteTable()
 
@@ -66,6 +68,7 @@ class Registry:
             for name, runner in wanted.items()
         }
         self._models = dict(settings.models)
+        self._waits = settings.queue.wait_s
         self._rebuild()
 
     async def first_look(self, timeout_s: float) -> None:
@@ -101,6 +104,7 @@ class Registry:
     def _attend(
         self, name: str, settings: RunnerSettings, before: asyncio.Task[None] | None
     ) -> Attendant:
+        self._admission.know(name, identity_of(name, settings))
         runner = Runner(
             name,
             settings.backend,
@@ -133,10 +137,15 @@ class Registry:
     def _rebuild(self) -> None:
         if self._models:
             runners = {name: a.runner for name, a in self._attendants.items()}
-            self.table = configured_table(self._models, runners)
+            self.table = configured_table(self._models, runners, self._waits)
         else:
             pairs = [(a.runner, a.settings) for a in self._attendants.values()]
-            self.table = found_table(pairs)
+            self.table = found_table(pairs, self._waits)
+        self._admission.connect(
+            tuple(runner.name for runner in target.runners)
+            for route in self.table.routes
+            for target in route.targets
+        )
         self._publish(self.table)
 
     def _retire(self, attendant: Attendant) -> asyncio.Task[None]:

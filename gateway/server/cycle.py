@@ -41,6 +41,8 @@ STATUS_LINES = {status: _status_line(status) for status in range(200, 600)}
 class Cycle:
     """Made when a request head is complete; ends with the response or with the connection.
 
+    A request that came as a whole has its `body` from the start.
+
     `send` waits while the client reads too slowly, and does nothing once the client has left;
     `receive` then yields `http.disconnect`.
     """
@@ -68,8 +70,9 @@ class Cycle:
         connection: ClientConnection,
         scope: Scope,
         *,
-        keep_alive: bool,
-        continue_expected: bool,
+        keep_alive: bool = True,
+        continue_expected: bool = False,
+        body: bytes | None = None,
     ) -> None:
         self._connection = connection
         self._scope = scope
@@ -81,9 +84,9 @@ class Cycle:
         """What runs it."""
         self._on_departure: Callable[[], None] | None = None
         self._waiter: asyncio.Future[None] | None = None
-        self._news = False
-        self._body: bytes | bytearray = b""
-        self._more = True
+        self._news = body is not None
+        self._body: bytes | bytearray = body or b""
+        self._more = body is None
         self._head: bytes | None = None
         self._chunked = False
         self._left_to_send: int | None = None
@@ -148,13 +151,33 @@ class Cycle:
         self._on_departure = callback
         return not self.disconnected
 
-    def answer(self, status: int, headers: list[tuple[bytes, bytes]], body: bytes) -> bool:
+    def whole_body(self) -> bytes | None:
+        """See `Direct`."""
+        if self._more or not self._news or self.disconnected:
+            return None
+        self._news = self.continue_expected = False
+        body, self._body = self._body, b""
+        return bytes(body)
+
+    def answer(self, status: int, lines: bytes, body: bytes) -> bool:
+        """See `Direct`."""
+        if self._connection.outflow.full is not None or self._scope["method"] == "HEAD":
+            return False
+        if not self.disconnected:
+            self._start(status, lines, len(body))
+            self._send_body(body, False)
+        return True
+
+    def begin(self, status: int, lines: bytes) -> None:
+        """See `Direct`."""
+        self._start(status, lines, None)
+
+    def part(self, data: bytes) -> bool:
         """See `Direct`."""
         if self._connection.outflow.full is not None:
             return False
         if not self.disconnected:
-            self._begin(status, headers)
-            self._send_body(body, False)
+            self._send_body(data, True)
         return True
 
     async def receive(self) -> Message:
@@ -191,34 +214,38 @@ class Cycle:
             raise RuntimeError(f"unexpected ASGI message {message['type']!r}")
 
     def _begin(self, status: int, headers: list[tuple[bytes, bytes]]) -> None:
-        if self._more:
-            # Whether the rest of the request still comes is not known, nor what would follow it.
-            self.keep_alive = False
-        lines = [STATUS_LINES[status], self._connection.default_lines()]
-        chunked = True
+        lines: list[bytes] = []
+        length: int | None = None
         for name, value in headers:
             if name == b"content-length":
-                self._left_to_send = int(value)
-                chunked = False
+                length = int(value)
             elif name == b"connection" and value == b"close":
                 self.keep_alive = False
                 continue
-            if b"\n" in value or b"\r" in value:
+            # Not `in`, which makes and drops an exception where it looks for a byte.
+            if value.find(b"\n") >= 0 or value.find(b"\r") >= 0:
                 raise RuntimeError(f"the value of response header {name!r} holds a line break")
             lines += (name, b": ", value, b"\r\n")
-        if self._scope["method"] == "HEAD" or status in _NO_BODY:
-            chunked = False
-            self._left_to_send = None
-        elif chunked and self._scope["http_version"] != "1.1":
-            # HTTP/1.0 knows no chunks: the end of the connection is the end of the body.
-            chunked = False
-            self._left_to_send = _UNTIL_CLOSE
+        self._start(status, b"".join(lines), length)
+
+    def _start(self, status: int, lines: bytes, length: int | None) -> None:
+        if self._more:
+            # Whether the rest of the request still comes is not known, nor what would follow it.
             self.keep_alive = False
-        if chunked:
-            lines.append(b"transfer-encoding: chunked\r\n")
-        lines.append(b"\r\n" if self.keep_alive else b"connection: close\r\n\r\n")
-        self._chunked = chunked
-        self._head = b"".join(lines)
+        framing = b""
+        if self._scope["method"] == "HEAD" or status in _NO_BODY:
+            length = None
+        elif length is None and self._scope["http_version"] == "1.1":
+            self._chunked = True
+            framing = b"transfer-encoding: chunked\r\n"
+        elif length is None:
+            # HTTP/1.0 knows no chunks: the end of the connection is the end of the body.
+            length = _UNTIL_CLOSE
+            self.keep_alive = False
+        self._left_to_send = length
+        default = self._connection.default_lines()
+        end = b"\r\n" if self.keep_alive else b"connection: close\r\n\r\n"
+        self._head = b"".join((STATUS_LINES[status], default, lines, framing, end))
 
     def _send_body(self, body: bytes, more: bool) -> None:
         head = self._head

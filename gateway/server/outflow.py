@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 
+from backends.transport.outbox import Outbox
+
 
 class Outflow:
     """Write side of a connection.
@@ -11,16 +13,23 @@ class Outflow:
     A client that reads too slowly makes `drain` wait; one that reads nothing for `stall_s` is cut.
     """
 
-    def __init__(self, transport: asyncio.Transport, *, stall_s: float) -> None:
+    def __init__(self, transport: asyncio.Transport, outbox: Outbox, *, stall_s: float) -> None:
         self._transport = transport
+        self._outbox = outbox
         self._stall_s = stall_s
         self._loop = asyncio.get_running_loop()
         self._timer: asyncio.TimerHandle | None = None
         self._ending = False
         self.full: asyncio.Future[None] | None = None
         """Set while the client reads too slowly; done when it has caught up, or left."""
-        self.write = transport.write
-        """Send bytes to the client."""
+
+    def write(self, data: bytes) -> None:
+        """Send bytes to the client, at the end of this turn of the loop."""
+        self._outbox.post(self._transport, data)
+
+    def flush(self) -> None:
+        """Send them now, because the connection is about to be closed."""
+        self._outbox.flush()
 
     def pause(self) -> None:
         """The client reads too slowly."""

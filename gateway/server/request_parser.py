@@ -7,19 +7,22 @@ from urllib.parse import unquote
 
 import httptools
 
+from backends.transport.known_head import Headers, KnownHead
 from gateway.server import refusal
 from gateway.server.limits import MAX_HEAD_BYTES
-
-Headers = list[tuple[bytes, bytes]]
 
 
 class RequestSink(Protocol):
     """Is told what was parsed."""
 
     def request_begins(
-        self, request: dict[str, Any], *, keep_alive: bool, continue_expected: bool
+        self, scope: dict[str, Any], *, keep_alive: bool, continue_expected: bool
     ) -> None:
-        """A head is complete. `request` is the part of an ASGI scope that it makes."""
+        """A head is complete. `scope` is the ASGI scope that it makes."""
+        ...
+
+    def whole_request(self, scope: dict[str, Any], body: bytes) -> None:
+        """A request has come with all its body, and the connection is kept after it."""
         ...
 
     def request_body(self, data: bytes) -> None:
@@ -35,15 +38,23 @@ class _HeadTooLarge(Exception):
     """Raised in a callback of the parser, which makes an error of its own of it."""
 
 
-class RequestParser:
-    """Parses the requests of one connection, one after the other."""
+_MOST_LEARNT = 4
+"""A client whose head has changed so often will change it again: knowing it is of no use."""
 
-    def __init__(self, sink: RequestSink) -> None:
+
+class RequestParser:
+    """Parses the requests of one connection, one after the other.
+
+    `base` is the part of every ASGI scope that the connection makes.
+    """
+
+    def __init__(self, sink: RequestSink, base: dict[str, Any]) -> None:
         self.in_head = False
         """Whether a head was begun and is not complete."""
         self.fresh_head = False
         """Whether the last `feed` brought the first bytes of it."""
         self._sink = sink
+        self._base = base
         self._parser: Any = httptools.HttpRequestParser(self)
         self._in_body = False
         self._resuming = False
@@ -52,9 +63,49 @@ class RequestParser:
         self._url = b""
         self._headers: Headers = []
         self._continue_expected = False
+        self._known: KnownHead | None = None
+        self._known_scope: dict[str, Any] = {}
+        self._known_rest = 0
+        """Bytes that are missing of the body of a request whose head was known."""
+        self._learnt = 0
+        self._new: dict[str, Any] | None = None
+        """The scope of the first head of this `feed`, if it is worth knowing."""
 
     def feed(self, data: bytes) -> None:
         """Take bytes. Raises `GatewayError` when they are no request, or one without an end."""
+        known = self._known
+        if self._known_rest:
+            data = self._rest_of_body(data)
+        elif known is not None and not self._in_body and not self.in_head:
+            match = known.match(data)
+            if match is not None:
+                data = self._known_request(data, *match)
+        if data:
+            self._feed_parser(data)
+
+    def _known_request(self, data: bytes, headers: Headers, at: int, length: int) -> bytes:
+        """Serve the request that `data` begins with; returns what comes after it."""
+        scope = self._known_scope.copy()
+        scope["headers"] = headers
+        if len(data) == at + length:
+            self._sink.whole_request(scope, data[at:])
+            return b""
+        self._sink.request_begins(scope, keep_alive=True, continue_expected=False)
+        self._known_rest = length
+        return self._rest_of_body(data[at:])
+
+    def _rest_of_body(self, data: bytes) -> bytes:
+        """Take what `data` has of the body; returns what comes after it."""
+        rest = self._known_rest
+        self._known_rest = max(0, rest - len(data))
+        if data and rest:
+            self._sink.request_body(data[:rest])
+        if not self._known_rest:
+            self._sink.request_ends()
+        return data[rest:]
+
+    def _feed_parser(self, data: bytes) -> None:
+        begins = not self._in_body and not self.in_head
         if not self._in_body:
             if not self.in_head:
                 data = data.lstrip(b"\r\n")  # some clients end a body with a stray line end
@@ -63,6 +114,7 @@ class RequestParser:
             self.fresh_head = not self.in_head
             self.in_head = True
         self._unbounded += len(data)
+        self._new = None
         try:
             self._parse(data)
         except httptools.HttpParserError as error:
@@ -71,6 +123,11 @@ class RequestParser:
             raise refusal.not_http() from error
         if self._unbounded > MAX_HEAD_BYTES and (self.in_head or self._in_body):
             raise refusal.head_too_large()
+        if begins and self._new is not None and self._learnt < _MOST_LEARNT:
+            self._learnt += 1
+            known = KnownHead.learn(data, self._new["headers"])
+            if known is not None:
+                self._known, self._known_scope = known, self._new
 
     def on_message_begin(self) -> None:
         """The first byte of a request."""
@@ -104,24 +161,29 @@ class RequestParser:
         parser = self._parser
         target = self._url
         query = b""
-        if target[:1] != b"/" or b"?" in target or b"#" in target:
+        # Not `in`, which makes and drops an exception where it looks for a byte.
+        if target[:1] != b"/" or target.find(b"?") >= 0 or target.find(b"#") >= 0:
             url = httptools.parse_url(target)
             target, query = url.path or b"/", url.query or b""
         path = target.decode("ascii")
         version = parser.get_http_version()
         if version not in ("1.1", "1.0"):
             raise ValueError(version)
+        scope = {
+            **self._base,
+            "http_version": version,
+            "method": parser.get_method().decode("ascii"),
+            "path": unquote(path) if "%" in path else path,
+            "raw_path": target,
+            "query_string": query,
+            "headers": self._headers,
+        }
+        keep_alive = version == "1.1" and parser.should_keep_alive()
+        if keep_alive and self._new is None and scope["method"] == "POST":
+            # A copy, because it is the application's to change.
+            self._new = {**scope, "headers": self._headers.copy()}
         self._sink.request_begins(
-            {
-                "http_version": version,
-                "method": parser.get_method().decode("ascii"),
-                "path": unquote(path) if "%" in path else path,
-                "raw_path": target,
-                "query_string": query,
-                "headers": self._headers,
-            },
-            keep_alive=version == "1.1" and parser.should_keep_alive(),
-            continue_expected=self._continue_expected,
+            scope, keep_alive=keep_alive, continue_expected=self._continue_expected
         )
 
     def on_body(self, body: bytes) -> None:

@@ -126,7 +126,7 @@ class Replica:
             signal.SIGINT: self.stop,
         }
         if hasattr(signal, "SIGHUP"):
-            handlers[signal.SIGHUP] = self._begin_reload
+            handlers[signal.SIGHUP] = self.reload
         for number, handler in handlers.items():
             loop.add_signal_handler(number, handler)
         try:
@@ -135,7 +135,8 @@ class Replica:
             for number in handlers:
                 loop.remove_signal_handler(number)
 
-    def _begin_reload(self) -> None:
+    def reload(self) -> None:
+        """Read the configuration again and take it over, as SIGHUP does. Returns at once."""
         self._reload_asked = True
         if self._reloading is None or self._reloading.done():
             self._reloading = asyncio.create_task(self._reload_while_asked(), name="reload")

@@ -3,8 +3,15 @@
 from gateway.settings.auth import AuthKey, AuthSettings
 from gateway.settings.fault import Fault, Origin, SettingsError
 from gateway.settings.field_types import BackendKind, Profile
+from gateway.settings.limits import LimitSettings, LimitsSettings
 from gateway.settings.loading import Loaded, load
-from gateway.settings.model import ModelSettings, TargetOptions, TargetSettings, Timeouts
+from gateway.settings.model import (
+    ModelSettings,
+    TargetOptions,
+    TargetSettings,
+    Timeouts,
+    WaitingSettings,
+)
 from gateway.settings.process import load_from_process
 from gateway.settings.rendering import render_effective
 from gateway.settings.runner import LaunchSettings, RunnerSettings, TlsSettings
@@ -15,8 +22,11 @@ from gateway.settings.server import (
     QueueSettings,
     ServerSettings,
     TracingSettings,
+    WaitSettings,
 )
 from gateway.settings.settings import Settings
+from gateway.settings.store import StoreSettings, StoreTlsSettings
+from gateway.settings.store_url import StoreAddress
 
 __all__ = [
     "AuthKey",
@@ -25,6 +35,8 @@ __all__ = [
     "DiscoverySettings",
     "Fault",
     "LaunchSettings",
+    "LimitSettings",
+    "LimitsSettings",
     "Loaded",
     "LogSettings",
     "MetricsSettings",
@@ -36,11 +48,16 @@ __all__ = [
     "ServerSettings",
     "Settings",
     "SettingsError",
+    "StoreAddress",
+    "StoreSettings",
+    "StoreTlsSettings",
     "TargetOptions",
     "TargetSettings",
     "Timeouts",
     "TlsSettings",
     "TracingSettings",
+    "WaitSettings",
+    "WaitingSettings",
     "load",
     "load_from_process",
     "render_effective",

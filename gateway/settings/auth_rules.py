@@ -11,11 +11,7 @@ from gateway.settings.field_types import bind_host
 from gateway.settings.locating import fault_at
 from gateway.settings.node import Node
 from gateway.settings.shape import Shape
-
-_ADD_A_KEY = (
-    """add one to auth.keys, or set SLUICEGATE_AUTH__KEYS='[{"name": "me", "sha256": "…"}]' """
-    """with what `printf %s "$KEY" | sha256sum` prints"""
-)
+from gateway.settings.suggestion import did_you_mean
 
 
 def auth_faults(document: Node, shape: Shape, profile: str) -> Iterator[Fault]:
@@ -48,14 +44,6 @@ def auth_faults(document: Node, shape: Shape, profile: str) -> Iterator[Fault]:
 
 def _key_faults(document: Node, shape: Shape) -> Iterator[Fault]:
     keys = document.at("auth", "keys")
-    if keys.value in (None, []):
-        yield fault_at(
-            document,
-            shape,
-            ("auth", "mode"),
-            "keys are asked for, but none is configured",
-            _ADD_A_KEY,
-        )
     for field, remedy in (("name", "give each key its own name"), ("sha256", "remove one of them")):
         first: dict[str, int] = {}
         for number, key in enumerate(keys.items):
@@ -64,6 +52,20 @@ def _key_faults(document: Node, shape: Shape) -> Iterator[Fault]:
                 path = ("auth", "keys", str(number), field)
                 problem = f"the same as auth.keys.{first[value]}.{field}"
                 yield fault_at(document, shape, path, problem, remedy)
+    for number, key in enumerate(keys.items):
+        yield from _model_faults(document, shape, number, key)
+
+
+def _model_faults(document: Node, shape: Shape, number: int, key: Node) -> Iterator[Fault]:
+    models = document.at("models").mapping
+    if not models or document.at("discovery", "enabled").value is True:
+        return  # which there are is found out later
+    aliases = (alias.text for model in models.values() for alias in model.at("aliases").items)
+    known = [*models, *(alias for alias in aliases if alias)]
+    for place, model in enumerate(key.at("models").items):
+        if model.text and model.text not in known:
+            path = ("auth", "keys", str(number), "models", str(place))
+            yield fault_at(document, shape, path, "no such model", did_you_mean(model.text, known))
 
 
 def _reaches_beyond(host: str) -> bool:

@@ -86,6 +86,11 @@ RunnerName = Annotated[
     StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"),
     _hint("1 to 64 letters, digits or . _ - that begin with a letter or digit"),
 ]
+Label = Annotated[
+    str,
+    StringConstraints(pattern=r"^[A-Za-z0-9._@+-]{1,64}$"),
+    _hint("1 to 64 letters, digits or . _ @ + -"),
+]
 NamedFile = Annotated[Path, _hint("the path of a file")]
 
 

@@ -12,14 +12,14 @@ from gateway.settings.shape import Shape
 
 
 def settled(node: Node, shape: Shape, directory: Path) -> Node:
-    """The layer without empty sections, and with `*_file` paths that start at `directory`.
+    """The layer without empty sections, and with paths that start at `directory`.
 
     `runners:` with everything below it commented out is null in YAML; it must neither be a fault
     nor wipe out what a weaker layer says.
     """
     if node.value is None and not shape.nullable and shape.kind in ("section", "map"):
         return Node({}, node.origin)
-    if node.text and shape.is_file:
+    if node.text and shape.is_path:
         return Node(str(directory / node.text), node.origin)
     if isinstance(node.value, dict):
         entries = {}

@@ -22,6 +22,8 @@ from gateway.settings.runner_rules import runner_faults
 from gateway.settings.secret_files import with_file_secrets
 from gateway.settings.settings import Settings, validated
 from gateway.settings.shape import Shape
+from gateway.settings.state_folder import with_state_folder
+from gateway.settings.store_rules import store_faults
 from gateway.settings.yaml_file import read_yaml
 
 
@@ -54,6 +56,8 @@ def load(environ: Mapping[str, str], *, cwd: Path, base: Path | None = None) -> 
     if reading.incomplete or profile is None:
         raise SettingsError(faults)
     document = with_derived(merged([files, settled(variables, shape, cwd)]))
+    read_first = reading.read[0] if reading.read else None
+    document = with_state_folder(document, environ, read_first, profile)
     document, unread = with_file_secrets(document, shape)
     faults += unread
     faults += _rule_faults(document, shape, profile)
@@ -108,6 +112,7 @@ def _rule_faults(document: Node, shape: Shape, profile: Profile) -> Iterator[Fau
     yield from auth_faults(document, shape, profile)
     yield from runner_faults(document, shape)
     yield from model_faults(document, shape)
+    yield from store_faults(document, shape)
     yield from name_faults(document, shape)
 
 

@@ -10,7 +10,7 @@ _SECRET_WORDS = re.compile(
 )
 _USERINFO = re.compile(r"(?<=//)[^/\s]*@")
 _QUERY = re.compile(r"(?<=\?).+", re.DOTALL)
-_TOKEN = re.compile(r"(?<![A-Za-z0-9])((sk-|hf_|gsk_|ghp_)\S{10,}|[Bb]earer\s+\S+)")
+_TOKEN = re.compile(r"(?<![A-Za-z0-9])((sk-|sg-|hf_|gsk_|ghp_)\S{10,}|[Bb]earer\s+\S+)")
 _PLAIN_KEY = re.compile(r"[A-Za-z0-9_-]+")
 
 

@@ -17,6 +17,7 @@ from gateway.settings.field_types import (
     Whole,
     alternatives,
 )
+from gateway.settings.limits import LimitSettings
 
 _KEEP_ALIVE = 'a number of seconds, or a duration such as "10m"; -1 is for ever'
 
@@ -64,8 +65,10 @@ class TargetSettings(Section):
 class Timeouts(Section):
     """The four budgets of one request. Waiting never eats into the others."""
 
-    queue_s: Seconds = Field(
-        default=60, description="Seconds a request waits for a slot, default 60."
+    queue_s: Seconds | None = Field(
+        default=None,
+        description="Most seconds a request waits for a slot, whatever its class. "
+        "Default: what queue.wait_s gives its class.",
     )
     first_token_s: Seconds = Field(
         default=120,
@@ -97,6 +100,23 @@ class Timeouts(Section):
         return self
 
 
+class WaitingSettings(Section):
+    """What a stream sends while its request waits for a slot."""
+
+    after_s: Seconds | None = Field(
+        default=None,
+        description="Seconds of silence after which a waiting stream is answered 200 and kept "
+        "alive, so that nothing in between gives it up; a later failure then comes as an error "
+        "event. Default: never, the answer begins when the runner's does.",
+    )
+    every_s: Seconds = Field(default=10, description="Seconds between signs of life, default 10.")
+    form: Literal["comment", "chunk"] = Field(
+        default="comment",
+        description="comment (default): an SSE comment with position and predicted wait, which "
+        "client libraries skip. chunk: an empty chunk, for clients that cannot read comments.",
+    )
+
+
 class ModelSettings(Section):
     """One public model name."""
 
@@ -125,6 +145,10 @@ class ModelSettings(Section):
     timeouts: Timeouts = Field(
         default_factory=Timeouts, description="Time budgets, each with its own default."
     )
+    waiting: WaitingSettings = Field(
+        default_factory=WaitingSettings,
+        description="Signs of life for streams that wait. Default: none.",
+    )
     strict: Flag = Field(
         default=False,
         description="Refuse parameters the runner would silently ignore, default false: "
@@ -135,6 +159,10 @@ class ModelSettings(Section):
         ge=1,
         le=1_000_000,
         description="Most requests waiting for this model, default 256.",
+    )
+    limits: LimitSettings = Field(
+        default_factory=LimitSettings,
+        description="Of all who use the model together. Default: none.",
     )
     description: Text | None = Field(
         default=None, description="A sentence for people who list the models. Default: none."

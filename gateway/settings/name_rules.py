@@ -11,17 +11,21 @@ from gateway.settings.shape import Shape
 
 def name_faults(document: Node, shape: Shape) -> Iterator[Fault]:
     """Refused whether or not a variable is set: the day one is set is too late to find out."""
-    for section in ("runners", "models"):
+    for section, remedy in (
+        (("runners",), "rename one of them"),
+        (("models",), "rename one of them; aliases may look alike"),
+        (("limits", "tenants"), "rename one of them"),
+    ):
         first: dict[str, str] = {}
-        for name in document.at(section).mapping:
+        for name in document.at(*section).mapping:
             segment = segment_of(name)
             other = first.setdefault(segment, name)
             if segment and other != name:
-                variable = f"{variable_of((section, name))}__…"
+                variable = f"{variable_of((*section, name))}__…"
                 yield fault_at(
                     document,
                     shape,
-                    (section, name),
+                    (*section, name),
                     f"the same as {other!r} in environment variables ({variable})",
-                    "rename one of them; aliases may look alike",
+                    remedy,
                 )

@@ -33,13 +33,13 @@ class ServerSettings(Section):
         description="Port to listen on, default 8080. 0 takes a free one and logs it. "
         "Older llama-server listens on 8080 too; newer on 9931.",
     )
-    workers: Literal[1] = Field(
+    workers: Whole = Field(
         default=1,
-        description="Worker processes, default and only value 1: several would each hand out all "
-        "slots, as long as there is no shared store, which this version does not have.",
-        json_schema_extra={
-            "errorMessage": "1; several need a shared store, which this version does not have"
-        },
+        ge=1,
+        le=64,
+        description="Worker processes on this port, default 1. One fills a processor core at some "
+        "thousand requests a second; all share the queue. Limits on connections and waiting "
+        "requests are for each.",
     )
     max_body_mb: Whole = Field(
         default=32,
@@ -91,8 +91,32 @@ class LogSettings(Section):
     )
 
 
+class WaitSettings(Section):
+    """How long a request of each class may wait for a slot."""
+
+    critical: Seconds = Field(default=60, description="Seconds, default 60.")
+    interactive: Seconds = Field(default=60, description="Seconds, default 60.")
+    default: Seconds = Field(default=120, description="Seconds, default 120.")
+    batch: Seconds = Field(
+        default=3600, description="Seconds, default 3600: batch gets only what nobody else wants."
+    )
+
+
 class QueueSettings(Section):
     """Requests that wait for a slot."""
+
+    wait_s: WaitSettings = Field(
+        default_factory=WaitSettings,
+        description="Budgets by class, each with its own default: what is predicted to wait longer "
+        "is refused at once.",
+    )
+    max_waiting_per_flow: Whole = Field(
+        default=256,
+        ge=1,
+        le=1_000_000,
+        description="Most requests of one tenant and class waiting for one set of runners, over "
+        "all replicas, default 256; the next one is answered 429.",
+    )
 
     max_waiting: Whole = Field(
         default=1024,

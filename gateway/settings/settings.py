@@ -7,6 +7,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 from gateway.settings.auth import AuthSettings
 from gateway.settings.field_types import FrozenMap, ModelName, RunnerName
+from gateway.settings.limits import LimitsSettings
 from gateway.settings.model import ModelSettings
 from gateway.settings.node import Node, plain
 from gateway.settings.runner import RunnerSettings
@@ -18,6 +19,7 @@ from gateway.settings.server import (
     ServerSettings,
     TracingSettings,
 )
+from gateway.settings.store import StoreSettings
 
 
 class Settings(BaseSettings):
@@ -44,6 +46,8 @@ class Settings(BaseSettings):
         default_factory=dict, description="The names that clients send."
     )
     queue: QueueSettings = Field(default_factory=QueueSettings)
+    store: StoreSettings = Field(default_factory=StoreSettings)
+    limits: LimitsSettings = Field(default_factory=LimitsSettings)
     discovery: DiscoverySettings = Field(default_factory=DiscoverySettings)
     metrics: MetricsSettings = Field(default_factory=MetricsSettings)
     tracing: TracingSettings = Field(default_factory=TracingSettings)

@@ -57,6 +57,12 @@ class Shape:
         return any(choice.get("format") == "path" for choice in self._choices())
 
     @property
+    def is_path(self) -> bool:
+        """Whether a relative path may stand here."""
+        paths = ("path", "directory-path")
+        return any(choice.get("format") in paths for choice in self._choices())
+
+    @property
     def takes_text(self) -> bool:
         """Whether any text may stand here, so that a variable's value is taken as it is."""
         return any(c.get("type") == "string" and not _words(c) for c in self._choices())

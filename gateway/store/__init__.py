@@ -1,7 +1,7 @@
 """The store: Redis or Valkey, and the few things the gateway asks of it."""
 
-from gateway.store.errors import StoreDown
+from gateway.store.errors import StoreDown, StoreUnfit
 from gateway.store.script import Script
 from gateway.store.store import Store
 
-__all__ = ["Script", "Store", "StoreDown"]
+__all__ = ["Script", "Store", "StoreDown", "StoreUnfit"]

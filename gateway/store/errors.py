@@ -8,3 +8,7 @@ class StoreDown(Exception):
 
     Whether the command took effect is not known.
     """
+
+
+class StoreUnfit(StoreDown):
+    """It answers, but cannot be used as it is configured; the message says what to change."""

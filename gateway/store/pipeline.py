@@ -10,31 +10,49 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable
-from typing import Any, cast
+from typing import Any, TypeAlias, cast
 
 import hiredis
 
 from gateway.store.errors import StoreDown
+from gateway.store.refusal import Refusal, meaning_of
 from gateway.store.script import Script
 
 MOST_PENDING = 20_000
 """Commands without a reply at which the store counts as down."""
+
+MOST_REFUSED = 3
+"""Commands that a server refuses in a row, being unable to serve, before it counts as down."""
+
+_GRACE_S = 0.005
+
+_Command: TypeAlias = tuple["asyncio.Future[Any]", float, Script | None, bytes]
+"""What waits for it, when it was sent, the script that it calls if it calls one, and its bytes."""
 
 
 class Pipeline(asyncio.Protocol):
     """A connection that is open, authenticated and at rest, taken over from whoever opened it.
 
     A command that has no reply after `deadline_s` ends the connection: a store that is slow counts
-    as one that is down. `on_lost` is called once, with the reason, when the connection has ended.
+    as one that is down. `on_lost` is called once, with the reason, when the connection has ended;
+    `on_moved` when another server has the keys of a call, which fails.
     """
 
-    def __init__(self, *, deadline_s: float, on_lost: Callable[[StoreDown], None]) -> None:
+    def __init__(
+        self,
+        *,
+        deadline_s: float,
+        on_lost: Callable[[StoreDown], None],
+        on_moved: Callable[[], None] = lambda: None,
+    ) -> None:
         self._loop = asyncio.get_running_loop()
         self._deadline_s = deadline_s
         self._on_lost = on_lost
+        self._on_moved = on_moved
         self._parser = hiredis.Reader(replyError=_ReplyError)
         self._pending: deque[_Command] = deque()
         self._unsent: list[bytes] = []
+        self._refused = 0
         self._transport: asyncio.Transport | None = None
         self._watch: asyncio.TimerHandle | None = None
         self._lost: StoreDown | None = None
@@ -59,61 +77,90 @@ class Pipeline(asyncio.Protocol):
 
         Cancelling the future only gives up the reply: the command has left and takes effect.
         """
-        command = script.command(key, arguments)
-        return self._issue(_Command(self._loop.create_future(), self._loop.time(), script, command))
+        loop = self._loop
+        future = loop.create_future()
+        self._issue((future, loop.time(), script, script.command(key, arguments)))
+        return future
 
-    def _issue(self, command: _Command) -> asyncio.Future[Any]:
-        if self._lost is not None or len(self._pending) >= MOST_PENDING:
-            command.future.set_exception(self._lost or StoreDown("too many commands are waiting"))
-            return command.future
+    def command(self, *parts: bytes) -> asyncio.Future[Any]:
+        """Send a plain command; otherwise like `run`."""
+        future = self._loop.create_future()
+        packed = b"*%d\r\n" % len(parts) + b"".join(b"$%d\r\n%b\r\n" % (len(p), p) for p in parts)
+        self._issue((future, self._loop.time(), None, packed))
+        return future
+
+    def _issue(self, command: _Command) -> None:
+        pending = self._pending
+        if self._lost is not None or len(pending) >= MOST_PENDING:
+            _fail(command[0], self._lost or StoreDown("too many commands are waiting"))
+            return
         if not self._unsent:
             self._loop.call_soon(self._flush)
-        self._unsent.append(command.bytes)
-        self._pending.append(command)
+        self._unsent.append(command[3])
+        pending.append(command)
         if self._watch is None:
             self._watch = self._loop.call_later(self._deadline_s, self._look)
-        return command.future
 
     def _flush(self) -> None:
         unsent, self._unsent = self._unsent, []
         if self._transport is not None and self._lost is None:
             self._transport.write(unsent[0] if len(unsent) == 1 else b"".join(unsent))
 
-    def _look(self) -> None:
-        """End the connection if the oldest command is overdue, else look again when it would be."""
+    def _look(self, late: _Command | None = None) -> None:
+        """End the connection if the oldest command is overdue, else look again when it would be.
+
+        It has to be found so twice: after a stall of ours its reply may lie unread in the socket,
+        and timers come first.
+        """
         self._watch = None
         if not self._pending:
             return
-        left_s = self._pending[0].sent_at + self._deadline_s - self._loop.time()
-        if left_s <= 0:
+        oldest = self._pending[0]
+        left_s = oldest[1] + self._deadline_s - self._loop.time()
+        if left_s > 0:
+            self._watch = self._loop.call_later(left_s, self._look)
+        elif oldest is late:
             self._lose(StoreDown(f"no reply within {self._deadline_s * 1000:.0f} ms"))
         else:
-            self._watch = self._loop.call_later(left_s, self._look)
+            self._watch = self._loop.call_later(_GRACE_S, self._look, oldest)
 
     def data_received(self, data: bytes) -> None:
         """Resolve the futures of the replies that are complete."""
-        parser, pending = self._parser, self._pending
+        parser, pending, refused = self._parser, self._pending, self._refused
         try:
             parser.feed(data)
             while (reply := parser.gets()) is not False:
                 command = pending.popleft()
                 if isinstance(reply, _ReplyError):
-                    self._refused(command, str(reply))
-                elif not command.future.done():
-                    command.future.set_result(reply)
+                    refused = self._answer_refusal(command, str(reply), refused)
+                else:
+                    refused = 0
+                    if not command[0].done():
+                        command[0].set_result(reply)
         except (hiredis.ProtocolError, IndexError) as error:
             self._lose(StoreDown(f"a reply that makes no sense: {error}"))
+        self._refused = refused
 
-    def _refused(self, command: _Command, text: str) -> None:
-        if text.startswith("NOSCRIPT"):
-            again = command.script.command_with_text(command.bytes)
-            self._issue(_Command(command.future, self._loop.time(), command.script, again))
-            return
-        failure = StoreDown(f"script '{command.script.name}': {text}")
-        if not command.future.done():
-            command.future.set_exception(failure)
-        if text.startswith(_ENDING):
+    def _answer_refusal(self, command: _Command, text: str, refused: int) -> int:
+        """Do what an error reply asks for; return how many in a row say that it cannot serve."""
+        future, _, script, call = command
+        meaning = meaning_of(text)
+        if meaning is Refusal.UNKNOWN_SCRIPT and script is not None:
+            again = script.command_with_text(call)
+            self._issue((future, self._loop.time(), script, again))
+            return refused
+        failure = StoreDown(f"script '{script.name}': {text}" if script is not None else text)
+        _fail(future, failure)
+        if meaning is Refusal.FAULT:
+            if script is not None:
+                script.report_fault(text)
+            return 0
+        if meaning is Refusal.MOVED:
+            self._on_moved()
+            return refused
+        if meaning is Refusal.ELSEWHERE or refused + 1 >= MOST_REFUSED:
             self._lose(failure)
+        return refused + 1
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The connection ended, by whichever side."""
@@ -133,37 +180,16 @@ class Pipeline(asyncio.Protocol):
             self._transport.abort()
         pending, self._pending = self._pending, deque()
         for command in pending:
-            if not command.future.done():
-                command.future.set_exception(StoreDown(str(reason)))
-                # Nobody may be left to await it; that must not be reported as an error of ours.
-                command.future.exception()
+            _fail(command[0], reason)
         self._on_lost(reason)
 
 
-class _Command:
-    __slots__ = ("bytes", "future", "script", "sent_at")
-
-    def __init__(
-        self, future: asyncio.Future[Any], sent_at: float, script: Script, command: bytes
-    ) -> None:
-        self.future = future
-        self.sent_at = sent_at
-        self.script = script
-        self.bytes = command
+def _fail(future: asyncio.Future[Any], reason: StoreDown) -> None:
+    if not future.done():
+        future.set_exception(StoreDown(str(reason)))
+        # Nobody may be left to await it; that must not be reported as an error of ours.
+        future.exception()
 
 
 class _ReplyError(Exception):
     pass
-
-
-_ENDING = (
-    "READONLY",
-    "LOADING",
-    "MASTERDOWN",
-    "MOVED",
-    "ASK",
-    "CLUSTERDOWN",
-    "NOPERM",
-    "UNKILLABLE",
-)
-"""Errors that another server, or this one later, would not give: connect anew."""

@@ -7,11 +7,14 @@ carries, numbers stay numbers, and no text of a caller can be taken for anything
 from __future__ import annotations
 
 import hashlib
+import logging
 from collections.abc import Iterable
 from importlib.resources import files
 from typing import Any
 
 import msgspec
+
+logger = logging.getLogger(__name__)
 
 _pack = msgspec.msgpack.Encoder().encode
 
@@ -23,6 +26,7 @@ class Script:
         self.name = name
         self.text = text.encode()
         self.sha = hashlib.sha1(self.text, usedforsecurity=False).hexdigest().encode()
+        self._reported = False
         self._head = b"*5\r\n$7\r\nEVALSHA\r\n$40\r\n" + self.sha + b"\r\n$1\r\n1\r\n"
 
     @classmethod
@@ -46,3 +50,9 @@ class Script:
         """The same call for a server that does not have the script yet."""
         rest = command[len(self._head) :]
         return b"*5\r\n$4\r\nEVAL\r\n$%d\r\n%b\r\n$1\r\n1\r\n%b" % (len(self.text), self.text, rest)
+
+    def report_fault(self, text: str) -> None:
+        """Log what the store found wrong with the script: once, because it would come each time."""
+        if not self._reported:
+            self._reported = True
+            logger.error("script '%s' is faulty: %s", self.name, text)

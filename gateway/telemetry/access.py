@@ -8,6 +8,7 @@ from typing import Literal
 
 import msgspec
 
+from backends.base import Operation
 from gateway.exchange import Exchange
 from gateway.telemetry.bounded_names import harmless
 from gateway.telemetry.metrics import Metrics
@@ -43,12 +44,13 @@ class Recorder:
     def flush(self) -> None:
         """Work off what was noted. Called before the metrics are read, and at the end."""
         finished, self._finished = self._finished, []
+        observe = self._metrics.observe
         for exchange, ended in finished:
-            self._metrics.observe(exchange, ended=ended)
+            observe(exchange, ended=ended)
         if self._sink is not None:
-            line = self._line
+            line, write, now = self._line, self._sink.write, time.time()
             for exchange, ended in finished:
-                self._sink.write(line(exchange, ended))
+                write(line(exchange, ended, now))
 
 
 class _Line(msgspec.Struct, gc=False):
@@ -77,16 +79,18 @@ class _Line(msgspec.Struct, gc=False):
 
 
 _encode = msgspec.json.Encoder().encode
+_PATHS = {operation: str(operation) for operation in Operation}
+"""A plain string is encoded three times as fast as a member of an enumeration."""
 
 
-def _json_line(exchange: Exchange, ended: float) -> bytes:
+def _json_line(exchange: Exchange, ended: float, now: float) -> bytes:
     usage = exchange.usage
     first_token, started = exchange.first_token, exchange.started
     traceparent = exchange.traceparent
     line = _Line(
-        round(time.time(), 3),
+        int(now * 1000) / 1000,  # round() takes as long as encoding the line
         exchange.request_id,
-        exchange.operation,
+        _PATHS[exchange.operation],
         exchange.status,
         None if exchange.code is None else harmless(exchange.code),
         exchange.model,
@@ -108,12 +112,12 @@ def _json_line(exchange: Exchange, ended: float) -> bytes:
 
 
 def _ms(time_s: float) -> float:
-    return int(time_s * 100_000) / 100  # three times as fast as round()
+    return int(time_s * 100_000) / 100
 
 
-def _text_line(exchange: Exchange, ended: float) -> bytes:
+def _text_line(exchange: Exchange, ended: float, now: float) -> bytes:
     parts = [
-        time.strftime("%H:%M:%S"),
+        time.strftime("%H:%M:%S", time.localtime(now)),
         str(exchange.status),
         exchange.operation.value,
         exchange.model or "-",

@@ -56,9 +56,10 @@ class Metrics(Collector):
         self._runners = runners
         self._waiting = waiting
         self._pairs: dict[tuple[str, str], PairMetrics] = {}
-        self._requests: defaultdict[tuple[str, str, str, str], int] = defaultdict(int)
+        self._requests: defaultdict[tuple[str, str, str, int], int] = defaultdict(int)
         self._errors: defaultdict[tuple[str, str, str], int] = defaultdict(int)
         self._ignored: defaultdict[tuple[str, str, str], int] = defaultdict(int)
+        self._would_refuse: defaultdict[tuple[str], int] = defaultdict(int)
         self._codes, self._parameters = BoundedNames(), BoundedNames()
         self.records_dropped = 0
         self._registry = CollectorRegistry()
@@ -71,6 +72,10 @@ class Metrics(Collector):
             pair = self._pairs[(model, backend)] = PairMetrics()
         return pair
 
+    def would_refuse(self, bucket: str) -> None:
+        """A limit that is only logged would have refused a request."""
+        self._would_refuse[(bucket,)] += 1
+
     def drop_record(self) -> None:
         """An access record was lost."""
         self.records_dropped += 1
@@ -78,17 +83,17 @@ class Metrics(Collector):
     def observe(self, exchange: Exchange, *, ended: float) -> None:
         """Count a finished exchange."""
         model, backend = exchange.model or "", exchange.backend or ""
-        self._requests[exchange.operation, model, backend, str(exchange.status)] += 1
+        self._requests[exchange.operation, model, backend, exchange.status] += 1
         if exchange.code is not None:
             self._errors[model, backend, self._codes.label(exchange.code)] += 1
         if not backend:
             return
         pair = self.pair(model, backend)
+        started, first_token, usage = exchange.started, exchange.first_token, exchange.usage
         pair.queue.observe(exchange.queue_s)
-        if exchange.first_token is not None:
-            pair.first_token.observe(exchange.first_token - exchange.started)
-        pair.duration.observe(ended - exchange.started)
-        usage = exchange.usage
+        if first_token is not None:
+            pair.first_token.observe(first_token - started)
+        pair.duration.observe(ended - started)
         if usage is not None:
             pair.tokens_in += usage.prompt_tokens
             pair.tokens_out += usage.completion_tokens
@@ -118,6 +123,12 @@ class Metrics(Collector):
             "Parameters that a runner would have ignored silently.",
             ("model", "backend", "parameter"),
             self._ignored,
+        )
+        yield _counter(
+            "sluicegate_limit_would_refuse",
+            "Requests that a limit would have refused, were it not only logged.",
+            ("limit",),
+            self._would_refuse,
         )
         yield CounterMetricFamily(
             "sluicegate_access_records_dropped",
@@ -184,5 +195,5 @@ _HISTOGRAMS = {
 def _counter(name: str, text: str, labels: tuple[str, ...], values: Mapping[Any, int]) -> Metric:
     family = CounterMetricFamily(name, text, labels=labels)
     for key, value in list(values.items()):
-        family.add_metric(list(key), value)
+        family.add_metric([str(label) for label in key], value)
     return family

@@ -25,7 +25,9 @@ def write_configuration(folder: Path, config: Config) -> dict[str, str]:
         (folder / "profiles" / f"{profile}.yaml").write_text("{}\n")
     # JSON is YAML, and an indented file has a line for each fault.
     file = folder / "gateway.yaml"
-    file.write_text(json.dumps(_laid_over(QUICK, config), indent=1))
+    # A store of its own, and none in the home of whoever runs the tests.
+    base = QUICK | {"store": {"state_dir": str(folder / "state")}}
+    file.write_text(json.dumps(_laid_over(base, config), indent=1))
     inherited = {k: v for k, v in os.environ.items() if not k.startswith("SLUICEGATE_")}
     return inherited | {"SLUICEGATE_CONFIG": str(file)}
 

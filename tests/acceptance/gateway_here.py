@@ -14,6 +14,7 @@ from gateway.app import Gateway
 from gateway.server.listen import bind
 from gateway.server.run import Replica
 from gateway.settings.loading import load
+from gateway.store.opening import opened
 from tests.acceptance.configuration import Config, write_configuration
 
 
@@ -49,21 +50,22 @@ async def gateway_here(folder: Path, config: Config, **options: Any) -> AsyncIte
     settings = load({"SLUICEGATE_CONFIG": environ["SLUICEGATE_CONFIG"]}, cwd=folder).settings
     listener = bind("127.0.0.1", 0, may_move=False)
     listener.listen(128)
-    gateway = Gateway(settings, **options)
-    replica = Replica(gateway, settings, lambda: None)
-    ready = asyncio.Event()
+    async with opened(settings.store) as store:
+        gateway = Gateway(settings, store, **options)
+        replica = Replica(gateway, settings, lambda: None)
+        ready = asyncio.Event()
 
-    async def on_ready() -> None:
-        ready.set()
+        async def on_ready() -> None:
+            ready.set()
 
-    thresholds = gc.get_threshold()
-    running = asyncio.create_task(replica.run(listener, on_ready=on_ready))
-    try:
-        await asyncio.wait_for(ready.wait(), 20)
-        yield Here(gateway, listener.getsockname()[1])
-    finally:
-        replica.stop()
-        await running
-        # A replica tunes the collector for a process of its own.
-        gc.unfreeze()
-        gc.set_threshold(*thresholds)
+        thresholds = gc.get_threshold()
+        running = asyncio.create_task(replica.run(listener, on_ready=on_ready))
+        try:
+            await asyncio.wait_for(ready.wait(), 20)
+            yield Here(gateway, listener.getsockname()[1])
+        finally:
+            replica.stop()
+            await running
+            # A replica tunes the collector for a process of its own.
+            gc.unfreeze()
+            gc.set_threshold(*thresholds)

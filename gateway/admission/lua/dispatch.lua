@@ -1,7 +1,7 @@
 -- Dispatch: who gets a slot that is free.
 
+-- Once its flow has paid.
 local function grant(ticket, t, runner, state, lasts)
-  charge(t)
   t[STATE], t[RUNNER], t[GRANTED] = state, runner, now
   t[FENCE] = call('HINCRBY', P .. ':meta', 'fence', 1)
   call('ZADD', P .. ':lease:' .. runner, now + lasts, ticket)
@@ -26,8 +26,9 @@ local function reap(runner)
       local offered = t[STATE] == OFFERED
       end_lease(ticket, t)
       if offered then
+        local place = (standing(t) or virtual(t[POOL], t[RANK])) - math.floor(t[COST] / t[WEIGHT])
         settle(t, 0)
-        enqueue(ticket, t)
+        enqueue(ticket, t, place, false)
       end
     else
       call('ZREM', P .. ':lease:' .. runner, ticket)
@@ -39,20 +40,24 @@ end
 -- The first ticket of a line that this runner may have now. Tickets that can never be dispatched
 -- are dropped on the way; `dropped` says whether any was.
 local function head(line, runner)
-  local dropped = false
-  local tickets = call('ZRANGE', P .. ':line:' .. line, 0, SCAN - 1, 'WITHSCORES')
-  for i = 1, #tickets, 2 do
-    local t = read(tickets[i])
-    if not t then
-      call('ZREM', P .. ':line:' .. line, tickets[i])
-    elseif t[LATEST] < now or not alive(t[REPLICA]) then
-      drop(tickets[i], t)
-      dropped = true
-    elseif fits(runner, t[REPLICA]) then
-      return tickets[i], t, dropped
+  local passed, dropped = 0, false
+  while true do
+    local tickets = call('ZRANGE', P .. ':line:' .. line, passed, passed + SCAN - 1)
+    if #tickets == 0 then return nil, nil, dropped end
+    for _, ticket in ipairs(tickets) do
+      local t = read(ticket)
+      if not t then
+        call('ZREM', P .. ':line:' .. line, ticket)
+      elseif t[LATEST] < now or not alive(t[REPLICA]) then
+        drop(ticket, t)
+        dropped = true
+      elseif fits(runner, t[REPLICA]) then
+        return ticket, t, dropped
+      else
+        passed = passed + 1
+      end
     end
   end
-  return nil, nil, dropped
 end
 
 local function head_of_flow(flow, routes, runner)
@@ -86,9 +91,10 @@ local function first_of(pool, rank, routes, runner)
   end
 end
 
-local function choose(runner)
+-- The next ticket for a runner, of these routes.
+local function choose(runner, routes)
   local pools, order = {}, {}
-  for _, route in ipairs(call('ZRANGE', P .. ':at:' .. runner, 0, -1)) do
+  for _, route in ipairs(routes) do
     local pool = route_of(route) and route_of(route)[1]
     if pool then
       if not pools[pool] then
@@ -112,6 +118,8 @@ end
 
 -- Offer the free slots of a runner to those who wait for it.
 local function pump(runner)
+  local routes = call('ZRANGE', P .. ':at:' .. runner, 0, -1)
+  if #routes == 0 then return end
   local free = slots_of(runner) - in_flight(runner)
   local steps = 0
   while free > 0 do
@@ -119,15 +127,20 @@ local function pump(runner)
       call('HSET', P .. ':meta', 'more', 1)
       return
     end
-    local ticket, t = choose(runner)
+    local ticket, t = choose(runner, routes)
     if not ticket then return end
     leave_line(ticket, t)
+    charge_waiting(t)
     grant(ticket, t, runner, OFFERED, OFFER)
-    deactivate(t)
     learn_wait(t, now - t[SINCE])
     mail(t[REPLICA], 'offer', ticket, runner, t[FENCE], now)
     free = free - 1
     steps = steps + 1
+    if free > 0 then
+      -- Without those for which nobody waits any more: every flow would be asked about them.
+      routes = call('ZRANGE', P .. ':at:' .. runner, 0, -1)
+      if #routes == 0 then return end
+    end
   end
 end
 
@@ -138,5 +151,8 @@ local function pump_all()
   for _, runner in ipairs(runners) do
     reap(runner)
     pump(runner)
+    if in_flight(runner) == 0 and call('EXISTS', P .. ':fit:' .. runner) == 0 then
+      call('SREM', P .. ':runners', runner)
+    end
   end
 end

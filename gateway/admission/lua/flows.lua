@@ -35,19 +35,40 @@ local function start(t, own)
   return last >= v and last + 1 or v, true
 end
 
--- A ticket of the flow is dispatched: the pool moves on to where the flow stood, the flow pays.
+-- The pool moves on to where the flow stood whose ticket is dispatched.
+local function move_on(field, own)
+  local v = number(':v', field, 0)
+  if own <= v then return v end
+  call('HSET', P .. ':v', field, own)
+  call('ZREMRANGEBYSCORE', P .. ':idle:' .. field, '-inf', own)
+  return own
+end
+
+-- The flow of a newcomer pays.
 local function charge(t)
   local own, where = standing(t)
-  local field = t[POOL] .. ':' .. t[RANK]
-  local v = virtual(t[POOL], t[RANK])
   if where:sub(1, 5) == ':idle' then
+    local v = virtual(t[POOL], t[RANK])
     own = own and own > v and math.min(own, v + HEAD_START * capacity(route_of(t[ROUTE]))) or v
   end
-  if own > v then
-    call('HSET', P .. ':v', field, own)
-    call('ZREMRANGEBYSCORE', P .. ':idle:' .. field, '-inf', own)
-  end
+  move_on(t[POOL] .. ':' .. t[RANK], own)
   call('ZADD', P .. where, own + math.floor(t[COST] / t[WEIGHT]), t[FLOW])
+end
+
+-- The flow pays of a ticket that waited, and may have been the last of it that did.
+local function charge_waiting(t)
+  local field = t[POOL] .. ':' .. t[RANK]
+  local own = tonumber(call('ZSCORE', P .. ':ready:' .. field, t[FLOW]))
+  local v = move_on(field, own)
+  own = own + math.floor(t[COST] / t[WEIGHT])
+  if call('HINCRBY', P .. ':count:' .. t[POOL], t[FLOW], -1) > 0 then
+    call('ZADD', P .. ':ready:' .. field, own, t[FLOW])
+  else
+    call('HDEL', P .. ':count:' .. t[POOL], t[FLOW])
+    call('HDEL', P .. ':weight:' .. t[POOL], t[FLOW])
+    call('ZREM', P .. ':ready:' .. field, t[FLOW])
+    if own > v then call('ZADD', P .. ':idle:' .. field, own, t[FLOW]) end
+  end
 end
 
 -- The flow pays what its request really took in place of what was predicted.
@@ -64,51 +85,52 @@ local function settle(t, actual)
   end
 end
 
-local function enqueue(ticket, t, label)
-  local line = t[FLOW] .. ':' .. t[ROUTE]
-  call('ZADD', P .. ':line:' .. line, t[ORDER], ticket)
+-- `at`: where its flow stands from now on if nothing else of it waits; `at_pool`: as `start` says.
+local function enqueue(ticket, t, at, at_pool)
+  call('ZADD', P .. ':line:' .. t[FLOW] .. ':' .. t[ROUTE], t[ORDER], ticket)
   call('ZADD', P .. ':dead', t[LATEST], ticket)
-  call('HINCRBY', P .. ':work', line, t[COST])
-  for _, runner in ipairs(route_of(t[ROUTE])[2]) do
-    call('ZINCRBY', P .. ':at:' .. runner, 1, t[ROUTE])
+  call('HINCRBY', P .. ':work:' .. t[ROUTE], t[FLOW], t[COST])
+  local route, new = route_of(t[ROUTE]), false
+  for _, runner in ipairs(route[2]) do
+    new = tonumber(call('ZINCRBY', P .. ':at:' .. runner, 1, t[ROUTE])) == 1
   end
-  if call('HINCRBY', P .. ':count', t[POOL] .. ':' .. t[FLOW], 1) == 1 then
-    local own, where = standing(t)
-    local at, at_pool = start(t, own)
+  if new then call('HSET', P .. ':routes', t[ROUTE], cmsgpack.pack(route)) end
+  local first = call('HINCRBY', P .. ':count:' .. t[POOL], t[FLOW], 1) == 1
+  if first then
     local field = t[POOL] .. ':' .. t[RANK]
-    if at_pool then call('HSET', P .. ':tail', field, at) end
     call('ZADD', P .. ':ready:' .. field, at, t[FLOW])
-    if own then call('ZREM', P .. where, t[FLOW]) end
-    if label then
-      if call('HLEN', P .. ':flow') > 10000 then call('DEL', P .. ':flow') end
-      call('HSET', P .. ':flow', t[FLOW], cmsgpack.pack({t[WEIGHT], t[RANK], label}))
+    call('HSET', P .. ':weight:' .. t[POOL], t[FLOW], t[WEIGHT])
+    if at_pool then
+      call('HSET', P .. ':tail', field, at)
+    else
+      call('ZREM', P .. ':idle:' .. field, t[FLOW])
     end
   end
   t[STATE], t[RUNNER], t[FENCE], t[GRANTED] = WAITING, '', 0, 0
   write(ticket, t)
+  return first
 end
 
 local function leave_line(ticket, t)
-  local line = t[FLOW] .. ':' .. t[ROUTE]
-  call('ZREM', P .. ':line:' .. line, ticket)
+  local work = P .. ':work:' .. t[ROUTE]
+  call('ZREM', P .. ':line:' .. t[FLOW] .. ':' .. t[ROUTE], ticket)
   call('ZREM', P .. ':dead', ticket)
-  if call('HINCRBY', P .. ':work', line, -t[COST]) <= 0 then call('HDEL', P .. ':work', line) end
+  if call('HINCRBY', work, t[FLOW], -t[COST]) <= 0 then call('HDEL', work, t[FLOW]) end
   for _, runner in ipairs(route_of(t[ROUTE])[2]) do
     local at = P .. ':at:' .. runner
     if tonumber(call('ZINCRBY', at, -1, t[ROUTE])) <= 0 then call('ZREM', at, t[ROUTE]) end
   end
 end
 
--- Called once the flow has been charged for the ticket, if it is to be.
+-- A ticket leaves that is not dispatched.
 local function deactivate(t)
-  local field = t[POOL] .. ':' .. t[FLOW]
-  if call('HINCRBY', P .. ':count', field, -1) > 0 then return end
-  call('HDEL', P .. ':count', field)
-  local own, where = standing(t)
-  call('ZREM', P .. where, t[FLOW])
-  if own > virtual(t[POOL], t[RANK]) then
-    call('ZADD', P .. ':idle:' .. t[POOL] .. ':' .. t[RANK], own, t[FLOW])
-  end
+  local counts, rest = P .. ':count:' .. t[POOL], ':' .. t[POOL] .. ':' .. t[RANK]
+  if call('HINCRBY', counts, t[FLOW], -1) > 0 then return end
+  call('HDEL', counts, t[FLOW])
+  call('HDEL', P .. ':weight:' .. t[POOL], t[FLOW])
+  local own = tonumber(call('ZSCORE', P .. ':ready' .. rest, t[FLOW]))
+  call('ZREM', P .. ':ready' .. rest, t[FLOW])
+  if own and own > virtual(t[POOL], t[RANK]) then call('ZADD', P .. ':idle' .. rest, own, t[FLOW]) end
 end
 
 local function drop(ticket, t)

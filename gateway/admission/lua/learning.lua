@@ -1,30 +1,47 @@
 -- What the pool learns, in thousandths: how service times relate to what was predicted (mean and
 -- mean square), and how waits do (quantiles, each followed by steps that balance where it is right).
 
-local QUANTILES = {{'q50', 500, 1000}, {'q75', 750, 1000}, {'q90', 900, 1500}}
+local QUANTILES = {{'q50', 500}, {'q75', 750}, {'q90', 900}}
 
-local function learnt(pool, name, default)
-  return number(':stat', pool .. ':' .. name, default)
+local learnt_cache = {}
+local function learnt(pool)
+  local known = learnt_cache[pool]
+  if not known then
+    local stat = call('HMGET', P .. ':stat:' .. pool, 'm1', 'm2', 'q50', 'q75', 'q90')
+    known = {mean = tonumber(stat[1] or 1000), square = tonumber(stat[2] or 2000),
+             q50 = tonumber(stat[3] or 1000), q75 = tonumber(stat[4] or 1000),
+             q90 = tonumber(stat[5] or 1500)}
+    learnt_cache[pool] = known
+  end
+  return known
 end
 
 local function learn_service(t, actual)
+  local known = learnt(t[POOL])
   local ratio = math.min(20000, math.floor(actual * 1000 / t[COST]))
-  local mean, square = learnt(t[POOL], 'm1', 1000), learnt(t[POOL], 'm2', 2000)
-  mean = math.max(20, mean + math.floor((ratio - mean) / 16))
-  square = math.max(1, square + math.floor((math.floor(ratio * ratio / 1000) - square) / 16))
-  call('HSET', P .. ':stat', t[POOL] .. ':m1', mean, t[POOL] .. ':m2', square)
+  local square = math.floor(ratio * ratio / 1000)
+  known.mean = math.max(20, known.mean + math.floor((ratio - known.mean) / 16))
+  known.square = math.max(1, known.square + math.floor((square - known.square) / 16))
+  call('HSET', P .. ':stat:' .. t[POOL], 'm1', known.mean, 'm2', known.square)
 end
 
 local function learn_wait(t, waited)
   if t[PREDICTED] < 50000 then return end
+  local known = learnt(t[POOL])
   local ratio = math.floor(waited * 1000 / t[PREDICTED])
   for _, q in ipairs(QUANTILES) do
-    local value = learnt(t[POOL], q[1], q[3])
+    local value = known[q[1]]
     if ratio > value then
       value = value + math.floor(value * q[2] / 20000) + 1
     else
       value = value - math.floor(value * (1000 - q[2]) / 20000)
     end
-    call('HSET', P .. ':stat', t[POOL] .. ':' .. q[1], math.max(250, math.min(8000, value)))
+    known[q[1]] = math.max(250, math.min(8000, value))
   end
+  call('HSET', P .. ':stat:' .. t[POOL], 'q50', known.q50, 'q75', known.q75, 'q90', known.q90)
+end
+
+-- A predicted wait, as experience has it.
+local function corrected(pool, wait, quantile)
+  return math.floor(wait * learnt(pool)[quantile] / 1000)
 end

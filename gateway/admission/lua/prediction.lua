@@ -8,50 +8,51 @@
 --
 -- Work of a route that can be served elsewhere too counts by the share of its slots that are ours.
 
-local function number_or_zero(value)
-  return value and tonumber(value) or 0
+-- What a hash has of these flows. Small hashes are stored as lists: to look up many fields of one
+-- takes longer than to read all of it.
+local function of_flows(key, flows)
+  local found = {}
+  if #flows <= FEW_FLOWS then
+    for k, value in ipairs(call('HMGET', P .. key, unpack(flows))) do
+      found[flows[k]] = value and tonumber(value)
+    end
+  else
+    local all = call('HGETALL', P .. key)
+    for k = 1, #all, 2 do found[all[k]] = tonumber(all[k + 1]) end
+  end
+  return found
 end
 
-local function in_flows(key, flows, before, after)
-  local fields = {}
-  for i = 1, #flows, 2 do fields[#fields + 1] = before .. flows[i] .. after end
-  return call('HMGET', P .. key, unpack(fields))
-end
-
--- Append the flows of one rank that wait: {flow, virtual time, rank, weight, work, tickets}.
-local function flows_of(pool, rank, routes, shares, flows)
-  local ready = call('ZRANGE', P .. ':ready:' .. pool .. ':' .. rank, 0, MOST_FLOWS - 1, 'WITHSCORES')
+-- Append the flows of one rank that wait, those up to virtual time `most`. By rank, then by time.
+local function append_flows(o, rank, most)
+  local ready = call('ZRANGEBYSCORE', P .. ':ready:' .. o.pool .. ':' .. rank, '-inf', most,
+                     'WITHSCORES', 'LIMIT', 0, MOST_FLOWS)
+  o.total[rank] = 0
   if #ready == 0 then return end
-  local kept = in_flows(':flow', ready, '', '')
-  local counts = in_flows(':count', ready, pool .. ':', '')
-  local work = {}
-  for _, route in ipairs(routes) do
-    for j, value in ipairs(in_flows(':work', ready, '', ':' .. route)) do
-      work[j] = (work[j] or 0) + math.floor(number_or_zero(value) * shares[route])
-    end
+  local flows = {}
+  for k = 1, #ready, 2 do flows[#flows + 1] = ready[k] end
+  local weights = of_flows(':weight:' .. o.pool, flows)
+  local counts = of_flows(':count:' .. o.pool, flows)
+  local first = #o.flow
+  for k, flow in ipairs(flows) do
+    o.flow[first + k], o.at[first + k] = flow, tonumber(ready[2 * k])
+    o.rank[first + k], o.work[first + k] = rank, 0
+    o.weight[first + k], o.tickets[first + k] = weights[flow] or 1, counts[flow] or 1
   end
-  for i = 1, #ready, 2 do
-    local j = (i + 1) / 2
-    local weight = kept[j] and cmsgpack.unpack(kept[j])[1] or 1
-    flows[#flows + 1] = {ready[i], tonumber(ready[i + 1]), rank, weight, work[j] or 0,
-                         math.max(1, number_or_zero(counts[j]))}
+  for route, share in pairs(o.shares) do
+    local works = of_flows(':work:' .. route, flows)
+    for k, flow in ipairs(flows) do
+      if works[flow] then
+        local work = math.floor(works[flow] * share)
+        o.work[first + k] = o.work[first + k] + work
+        o.total[rank] = o.total[rank] + work
+      end
+    end
   end
 end
 
--- What all tickets of one route have in common; nil while none of its runners has slots.
-local function outlook(pool, route_id, replica)
-  local route = route_of(route_id)
-  local ours, slots, busy, load = {}, 0, 0, 0
-  for _, runner in ipairs(route[2]) do
-    local limit = slots_of(runner)
-    if limit > 0 and (not replica or fits(runner, replica)) then
-      ours[runner] = limit
-      slots = slots + limit
-      busy = busy + in_flight(runner)
-      load = load + number(':load', runner, 0)
-    end
-  end
-  if slots == 0 then return nil end
+-- Which share of its slots each route that waits for our runners has among them.
+local function shares_of(pool, ours)
   local shares = {}
   for runner in pairs(ours) do
     for _, other in ipairs(call('ZRANGE', P .. ':at:' .. runner, 0, -1)) do
@@ -66,14 +67,40 @@ local function outlook(pool, route_id, replica)
       end
     end
   end
-  local order = {}
-  for other in pairs(shares) do order[#order + 1] = other end
-  table.sort(order)
-  local flows = {}
-  for rank = 0, 2 do flows_of(pool, rank, order, shares, flows) end
-  local mean, square = learnt(pool, 'm1', 1000), learnt(pool, 'm2', 2000)
-  local residual = busy > 0 and math.floor(math.floor(load / busy) * square / (2 * mean)) or 0
-  return {slots = slots, residual = residual, mean = mean, flows = flows}
+  return shares
+end
+
+-- What all tickets of one route have in common; nil while none of its runners has slots. With the
+-- flows up to `rank` that wait, of that rank only those up to virtual time `most`.
+local function outlook(pool, route_id, replica, rank, most)
+  local ours, slots, busy, load = {}, 0, 0, 0
+  for _, runner in ipairs(route_of(route_id)[2]) do
+    local limit = slots_of(runner)
+    if limit > 0 and (not replica or fits(runner, replica)) then
+      ours[runner] = limit
+      slots = slots + limit
+      busy = busy + in_flight(runner)
+      load = load + number(':load', runner, 0)
+    end
+  end
+  if slots == 0 then return nil end
+  local known = learnt(pool)
+  local residual = 0
+  if busy > 0 then
+    residual = math.floor(math.floor(load / busy) * known.square / (2 * known.mean))
+  end
+  local o = {pool = pool, slots = slots, residual = residual, mean = known.mean, total = {},
+             flow = {}, at = {}, rank = {}, weight = {}, work = {}, tickets = {}}
+  if rank then
+    o.shares = shares_of(pool, ours)
+    for each = 0, rank do append_flows(o, each, each == rank and most or '+inf') end
+  end
+  return o
+end
+
+-- The wait behind so much work.
+local function wait_behind(o, ahead)
+  return math.floor((o.residual + math.floor(ahead * o.mean / 1000)) / o.slots)
 end
 
 -- The wait of a ticket with `own_ahead` in front of it in its own line, for the flow standing at
@@ -81,23 +108,22 @@ end
 local function wait_of(o, flow, rank, weight, at, own_ahead)
   local ahead = own_ahead
   local begin = at + math.floor(own_ahead / weight)
-  for _, f in ipairs(o.flows) do
-    if f[3] < rank then
-      ahead = ahead + f[5]
-    elseif f[3] == rank and f[1] ~= flow and begin > f[2] and f[5] > 0 then
-      local each = math.max(1, math.floor(f[5] / f[6]))
-      ahead = ahead + math.min(f[5], math.ceil((begin - f[2]) * f[4] / each) * each)
+  for k = 1, #o.flow do
+    local work = o.work[k]
+    if o.rank[k] < rank then
+      ahead = ahead + work
+    elseif o.rank[k] > rank or o.at[k] >= begin then
+      break
+    elseif work > 0 and o.flow[k] ~= flow then
+      local each = math.max(1, math.floor(work / o.tickets[k]))
+      ahead = ahead + math.min(work, math.ceil((begin - o.at[k]) * o.weight[k] / each) * each)
     end
   end
-  return math.floor((o.residual + math.floor(ahead * o.mean / 1000)) / o.slots), ahead
+  return wait_behind(o, ahead)
 end
 
 -- Work in front of a place in a line, taking its tickets for equally long.
-local function work_before(line, position, length)
+local function work_before(work, position, length)
   if length == 0 or position == 0 then return 0 end
-  return math.floor(number(':work', line, 0) * position / length)
-end
-
-local function corrected(pool, wait, name, default)
-  return math.floor(wait * learnt(pool, name, default) / 1000)
+  return math.floor(work * position / length)
 end

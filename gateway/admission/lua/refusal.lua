@@ -19,10 +19,14 @@ local function forget_retry(key)
   call('ZREM', P .. ':retryx', key)
 end
 
+local function forget_old_retries()
+  local old = call('ZRANGEBYSCORE', P .. ':retryx', '-inf', now, 'LIMIT', 0, 64)
+  for _, each in ipairs(old) do forget_retry(each) end
+end
+
 -- The order of a request that was refused before and has come again when it was told to.
 local function order_of_retry(key, order)
-  local old = call('ZRANGEBYSCORE', P .. ':retryx', '-inf', now, 'LIMIT', 0, 16)
-  for _, each in ipairs(old) do forget_retry(each) end
+  forget_old_retries()
   local packed = call('HGET', P .. ':retry', key)
   if not packed then return order end
   local kept = cmsgpack.unpack(packed)

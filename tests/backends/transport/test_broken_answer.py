@@ -9,6 +9,7 @@ import pytest
 
 from backends.errors import ConnectionLost, ReplyInvalid
 from backends.transport.connection import Connection
+from backends.transport.outbox import Outbox
 from backends.transport.pool import Pool
 from tests.backends.transport.client import QUICK, client, eventually, fetch, post
 from tests.fakes.bad_peer import BadPeer, Script, Wire, answer, chunk, chunked_head
@@ -109,7 +110,7 @@ async def test_a_runner_that_talks_before_it_is_asked_is_not_believed() -> None:
 
     pool = Pool(idle_s=4, max_idle=1)
     async with BadPeer(eager) as peer:
-        connection = Connection(pool, peer.url)
+        connection = Connection(pool, peer.url, Outbox())
         loop = asyncio.get_running_loop()
         await loop.create_connection(lambda: connection, "127.0.0.1", peer.port)
         await eventually(lambda: not connection.alive)

@@ -12,8 +12,10 @@ from backends.base import BackendKind, Operation, Probe, RunnerState, TargetMode
 from backends.catalog import connect
 from backends.transport import Timeouts, Transport
 from gateway.admission import LocalGate, Ticket
+from gateway.admission.flow import NOBODY
 from gateway.errors import GatewayError
 from gateway.exchange import Exchange
+from gateway.inference.demand import Demand
 from gateway.inference.dispatch import Dispatcher, Run
 from gateway.inference.envelope import read_call
 from gateway.routing.runner import Runner
@@ -71,7 +73,8 @@ class Fleet:
     async def open(self, route: Route, body: bytes = BODY) -> tuple[Run, Exchange]:
         exchange = Exchange(Operation.CHAT, self.clock(), "req_1")
         call = read_call(Operation.CHAT, body)
-        return await Dispatcher(self.gate, self.clock).open(call, route, exchange), exchange
+        demand = Demand(NOBODY, 2.0, route.queue.wait_s, 60.0, "", False, None)
+        return await Dispatcher(self.gate, self.clock).open(call, route, exchange, demand), exchange
 
     def assert_idle(self) -> None:
         """No slot is held and nobody waits."""

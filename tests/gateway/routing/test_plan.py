@@ -8,10 +8,11 @@ import pytest
 
 from backends.base import ModelCard, Probe, RunnerState
 from backends.builtin import MODEL_ID
+from gateway.principal import ServiceClass
 from gateway.routing.plan import DEMONSTRATION, configured_table, found_table
 from gateway.routing.runner import Runner
 from gateway.routing.table import RouteTable
-from gateway.settings import LaunchSettings, ModelSettings, RunnerSettings
+from gateway.settings import LaunchSettings, ModelSettings, RunnerSettings, WaitSettings
 from tests.gateway.routing.runners import a_runner, ready
 
 URL = "http://127.0.0.1:1"
@@ -19,11 +20,11 @@ URL = "http://127.0.0.1:1"
 
 def configured(models: dict[str, dict[str, Any]], *runners: Runner) -> RouteTable:
     settings = {name: ModelSettings.model_validate(model) for name, model in models.items()}
-    return configured_table(settings, {runner.name: runner for runner in runners})
+    return configured_table(settings, {runner.name: runner for runner in runners}, WaitSettings())
 
 
 def found(*runners: Runner, launch: LaunchSettings | None = None) -> RouteTable:
-    return found_table(
+    pairs = (
         (
             runner,
             RunnerSettings(backend=runner.kind, launch=launch)
@@ -32,6 +33,7 @@ def found(*runners: Runner, launch: LaunchSettings | None = None) -> RouteTable:
         )
         for runner in runners
     )
+    return found_table(pairs, WaitSettings())
 
 
 def names(table: RouteTable) -> dict[str, tuple[str, ...]]:
@@ -165,6 +167,7 @@ def test_the_demonstration_model_says_that_it_is_one() -> None:
 
 def test_found_models_have_the_default_budgets() -> None:
     route = found(seen("r", "vllm", "m")).resolve("m")
-    assert route.queue.wait_s == 60
+    assert route.queue.wait_s == 120
+    assert route.waits[ServiceClass.INTERACTIVE] == 60
     assert route.queue.policy == "least_loaded"
     assert not route.strict

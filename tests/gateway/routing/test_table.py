@@ -108,3 +108,45 @@ def test_a_wrong_name_among_a_thousand_models_holds_nobody_up() -> None:
         took_s.append(time.perf_counter() - began)
     # Comparing with each of them would take some 200 ms.
     assert min(took_s) < 0.05
+
+
+ONLY = frozenset({"qwen2.5-coder:7b", "gpt-4o-mini"})
+
+
+@pytest.mark.parametrize("name", ["qwen2.5-coder:7b", "gpt-4o-mini"])
+def test_a_caller_may_use_the_models_and_aliases_that_it_was_given(name: str) -> None:
+    assert TABLE.resolve(name, ONLY).model in ("qwen2.5-coder:7b", "llama3")
+
+
+def test_who_may_use_a_model_may_use_its_aliases() -> None:
+    assert TABLE.resolve("gpt-4o-mini", frozenset({"llama3"})).model == "llama3"
+    assert [name for name, _ in TABLE.names(frozenset({"llama3"}))] == [
+        "llama3",
+        "gpt-4o-mini",
+        "meta-llama/Llama-3.1-8B-Instruct",
+    ]
+
+
+@pytest.mark.parametrize("name", ["llama3", "lama3", "mistral", "mistrl", "nothing-like-it"])
+def test_what_a_caller_may_not_use_is_like_what_does_not_exist(name: str) -> None:
+    with pytest.raises(ModelNotFound) as caught:
+        TABLE.resolve(name, ONLY)
+    assert (caught.value.status, caught.value.code) == (404, "model_not_found")
+    told = caught.value.message.removeprefix(f"The model '{name}' does not exist.")
+    assert told
+    assert "llama3" not in told
+    assert "mistral" not in told
+
+
+def test_who_may_use_nothing_is_told_that_and_no_names() -> None:
+    with pytest.raises(ModelNotFound) as caught:
+        TABLE.resolve("llama3", frozenset({"elsewhere"}))
+    assert caught.value.message.endswith("The key may use none that is offered now.")
+    assert list(TABLE.names(frozenset({"elsewhere"}))) == []
+    assert [name for name, _ in TABLE.names()] == [
+        "llama3",
+        "gpt-4o-mini",
+        "meta-llama/Llama-3.1-8B-Instruct",
+        "qwen2.5-coder:7b",
+        "mistral",
+    ]

@@ -17,6 +17,10 @@ def runner(settings: str) -> str:
     return "runners:\n  box: {" + settings + "}\n"
 
 
+def key(settings: str) -> str:
+    return f"auth: {{mode: keys, keys: [{{name: a, sha256: {'ab' * 32}, {settings}}}]}}\n"
+
+
 UNKNOWN = [
     ("server:\n  prot: 80", 2, "server.prot = 80: unknown key; did you mean 'port'?"),
     ("Server: {}", 1, "Server: unknown key; did you mean 'server'?"),
@@ -41,7 +45,7 @@ VALUES = [
     ("server:\n\n  port:", 3, "server.port = null: empty; give a whole number"),
     ("server: {port: [1]}", 1, "server.port = a list of 1: the wrong kind of value"),
     ("server: [1]", 1, "server = a list of 1: the wrong kind of value; give a mapping"),
-    ("server: {workers: 2}", 1, "server.workers = 2: not one of the choices; give 1; several"),
+    ("server: {workers: 0}", 1, "server.workers = 0: too small; give a whole number from 1 to 64"),
     ("server: {drain_s: .inf}", 1, "server.drain_s = Infinity: "),
     ("server: {body_timeout_s: 0}", 1, "give a number above 0, at most 86400"),
     ("server: {host: '0.0.0.0:80'}", 1, 'server.host = "0.0.0.0:80": not a host; give an IP'),
@@ -174,7 +178,6 @@ MODEL = [
     ),
 ]
 AUTH = [
-    ("auth: {mode: keys}", 1, "keys are asked for, but none is configured; add one to auth.keys"),
     ("auth: {mode: key}", 1, "auth.mode = \"key\": not one of the choices; did you mean 'keys'?"),
     ("server: {host: 0.0.0.0}", 1, "listens beyond this machine while auth.mode is none; set auth"),
     ("auth: {keys: [{name: a}]}", 1, "auth.keys.0: 'sha256' is missing; add sha256: the 64 hex"),
@@ -192,6 +195,24 @@ AUTH = [
         5,
         "auth.keys.1.sha256 = ********: the same as auth.keys.0.sha256; remove one of them",
     ),
+    (
+        key("best_class: batch"),
+        1,
+        "auth.keys.0.default_class: better than best_class, which is batch; raise best_class",
+    ),
+    (key("best_class: royal"), 1, 'best_class = "royal": not one of the choices'),
+    (key("weight: 1001"), 1, "weight = 1001: too large; give a whole number from 1 to 1000"),
+    (key("expires: soon"), 1, 'expires = "soon": not a date; give a date such as 2027-01-31'),
+    (key("expires: 2027-02-30"), 1, 'expires = "2027-02-30": not a date'),
+    (key("models: []"), 1, "auth.keys.0.models: empty; give at least one"),
+    (key("models: [a, b c]"), 1, 'models.1 = "b c": not of the right form'),
+    (
+        key("models: [llama3, lama3]") + LLAMA,
+        1,
+        "auth.keys.0.models.1 = \"lama3\": no such model; did you mean 'llama3'?",
+    ),
+    (key("may_name_tenant: 1"), 1, "may_name_tenant = 1: the wrong kind of value; give true"),
+    (key("limits: {concurrent: 0}"), 1, "auth.keys.0.limits.concurrent = 0: too small"),
 ]
 
 
@@ -251,6 +272,13 @@ def test_names_that_variables_cannot_tell_apart_are_refused(folder: Folder, sect
     assert f"the same as 'a-b' in environment variables (SLUICEGATE_{section.upper()}__A_B__…)" in (
         fault.problem
     )
+
+
+def test_tenants_that_variables_cannot_tell_apart_are_refused(folder: Folder) -> None:
+    (fault,) = folder.faults("limits:\n  tenants:\n    a-b: {concurrent: 1}\n    a.b: {}")
+    assert fault.origin.line == 4
+    assert "(SLUICEGATE_LIMITS__TENANTS__A_B__…)" in fault.problem
+    assert fault.remedy == "rename one of them"
 
 
 def test_an_alias_may_repeat_the_name_of_its_own_model(folder: Folder) -> None:

@@ -9,6 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from gateway.settings import Settings, SettingsError, load
+from gateway.settings.auth import moment_s
 from gateway.settings.shape import Shape
 from tests.gateway.settings.conftest import Folder
 
@@ -68,6 +69,33 @@ def test_a_tenant_is_named_after_its_key(folder: Folder) -> None:
     loaded = folder.load(f"auth: {{keys: [{{name: ops, sha256: {'AB' * 32}}}]}}")
     (key,) = loaded.settings.auth.keys
     assert (key.tenant, key.sha256) == ("ops", "ab" * 32)
+
+
+@pytest.mark.parametrize(
+    ("text", "moment"),
+    [
+        ("2027-01-31", 1801353600.0),
+        ("2027-01-31T00:00:00Z", 1801353600.0),
+        ("'2027-01-31 01:00+01:00'", 1801353600.0),
+    ],
+)
+def test_a_key_ends_at_a_moment_that_is_the_same_everywhere(
+    folder: Folder, text: str, moment: float
+) -> None:
+    loaded = folder.load(f"auth: {{keys: [{{name: a, sha256: {'ab' * 32}, expires: {text}}}]}}")
+    (key,) = loaded.settings.auth.keys
+    assert key.expires is not None
+    assert moment_s(key.expires) == moment
+
+
+def test_a_key_may_be_given_models_and_aliases_and_any_name_where_they_are_discovered(
+    folder: Folder,
+) -> None:
+    models = "models: {m: {aliases: [x], backends: {vllm: {runners: [box]}}}}\n"
+    key = f"auth: {{keys: [{{name: a, sha256: {'ab' * 32}, models: [m, x]}}]}}\n"
+    folder.load(RUNNER + models + key)
+    folder.load(key)
+    folder.load(RUNNER + models + key.replace("[m, x]", "[y]") + "discovery: {enabled: true}")
 
 
 @pytest.mark.parametrize("named", ["etc/my.yaml", "/absolute"])

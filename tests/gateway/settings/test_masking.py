@@ -29,6 +29,7 @@ def test_names_of_other_things_are_not(name: str) -> None:
         ("http://h/?a=b", f"http://h/?{MASK}"),
         ("Bearer abc", MASK),
         ("key sk-abcdef123456", f"key {MASK}"),
+        ("key sg-abcdef123456", f"key {MASK}"),
         ("HF_TOKEN", "HF_TOKEN"),
         ("task-oriented-model", "task-oriented-model"),
         ("http://h:1/x", "http://h:1/x"),

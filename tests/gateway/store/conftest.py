@@ -1,14 +1,31 @@
-"""A real Valkey for each test module, and a store on it."""
+"""Embedded servers of the tests, in folders whose paths are short enough for a socket."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import shutil
+import tempfile
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
 
+from gateway.settings import StoreSettings
 from gateway.store import Store
 from gateway.store.embedded import EmbeddedServer
+
+
+@pytest.fixture
+def state() -> Iterator[Path]:
+    """A folder for state."""
+    folder = Path(tempfile.mkdtemp(prefix="sg"))
+    yield folder
+    shutil.rmtree(folder)
+
+
+@pytest.fixture
+def embedded(state: Path) -> StoreSettings:
+    """Settings of an embedded store, patient because the machine may be busy."""
+    return StoreSettings(state_dir=state, timeout_ms=5000)
 
 
 @pytest.fixture

@@ -1,0 +1,124 @@
+"""The leases that this replica holds, whether the store gave them or it had to do without."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from gateway.admission.base import Ticket
+from gateway.admission.scheduler import Granted, Held, Scheduler
+from gateway.admission.topology import Place
+from gateway.admission.waiting import Waiting
+
+MOST_DOUBTS = 10_000
+
+
+class HeldLease:
+    """A slot. `on_release` gives back what this replica's own gate gave, if it did."""
+
+    __slots__ = (
+        "_ledger",
+        "fence",
+        "id",
+        "on_release",
+        "place",
+        "runner",
+        "since",
+        "store_runner",
+        "ticket",
+    )
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        id: str,
+        ticket: Ticket,
+        place: Place,
+        granted: Granted,
+        name: str,
+        since: float,
+    ) -> None:
+        self._ledger: Ledger | None = ledger
+        self.id = id
+        self.ticket = ticket
+        self.place = place
+        self.store_runner = granted.runner
+        self.fence = granted.fence
+        self.runner = name
+        self.since = since
+        self.on_release: Callable[[], None] | None = None
+
+    def release(self, *, served: bool = True) -> None:
+        """See `Lease.release`."""
+        ledger, self._ledger = self._ledger, None
+        if ledger is not None:
+            ledger.leave(self, served=served)
+
+
+class Ledger:
+    """Knows every lease until it is released, and every ticket whose fate is not known.
+
+    `on_change` is called with the runner's name whenever it has one lease less.
+    """
+
+    def __init__(self, scheduler: Scheduler, clock: Callable[[], float]) -> None:
+        self._scheduler = scheduler
+        self._clock = clock
+        self._leases: dict[str, HeldLease] = {}
+        self._in_flight: dict[str, int] = {}
+        self._doubts: dict[str, None] = {}
+        self.on_change: Callable[[str], None] | None = None
+
+    def enter(self, waiting: Waiting, granted: Granted, name: str) -> HeldLease:
+        """A ticket has got its slot."""
+        return self.take(waiting.id, waiting.ticket, waiting.place, granted, name)
+
+    def take(self, id: str, ticket: Ticket, place: Place, granted: Granted, name: str) -> HeldLease:
+        """Hold a slot, named `name` here, from now on."""
+        lease = HeldLease(self, id, ticket, place, granted, name, self._clock())
+        self._leases[id] = lease
+        self._in_flight[name] = self._in_flight.get(name, 0) + 1
+        return lease
+
+    def leave(self, lease: HeldLease, *, served: bool) -> None:
+        """The lease ends. The store is told at once, or finds out by the lease's time."""
+        self._in_flight[lease.runner] -= 1
+        if self._leases.pop(lease.id, None) is not None:
+            held_s = self._clock() - lease.since
+            if self._scheduler.reachable:
+                self._scheduler.finish(lease.id, lease.fence, held_s, served=served)
+            else:
+                self.doubt(lease.id)
+        if lease.on_release is not None:
+            lease.on_release()
+        if self.on_change is not None:
+            self.on_change(lease.runner)
+
+    def lose(self, id: str) -> None:
+        """The store took a lease back because we were silent for too long; its request runs on.
+
+        Whatever the store has under this id now is nobody's.
+        """
+        if self._leases.pop(id, None) is not None:
+            self._scheduler.cancel(id)
+
+    def in_flight(self, runner: str) -> int:
+        """Leases on a runner, by its name here."""
+        return self._in_flight.get(runner, 0)
+
+    def held(self) -> list[Held]:
+        """Every lease, as `sync` names it."""
+        return [
+            Held(lease.id, lease.fence, lease.store_runner, lease.place, lease.ticket)
+            for lease in self._leases.values()
+        ]
+
+    def doubt(self, id: str) -> None:
+        """The store may have a ticket or a lease that is nobody's any more."""
+        if len(self._doubts) < MOST_DOUBTS:
+            self._doubts[id] = None
+
+    def settle_doubts(self) -> None:
+        """Take back whatever may have arrived."""
+        doubts, self._doubts = self._doubts, {}
+        for id in doubts:
+            self._scheduler.cancel(id)

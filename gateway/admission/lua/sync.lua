@@ -1,0 +1,42 @@
+-- What a replica and the store do not know of each other.
+
+-- replica, {runner, slots, …}, {{ticket, fence, runner, pool, route, flow, rank, weight, cost}, …}, {ticket, …}
+-- What a replica has and holds. Replies with the time, how many replicas there are, leases it has
+-- lost, tickets that nobody knows, and offers that it may not have read.
+function operations.sync(replica, runners, held, waiting)
+  call('ZADD', P .. ':replicas', now, replica)
+  alive_cache[replica] = true
+  for i = 1, #runners, 2 do report(replica, runners[i], runners[i + 1]) end
+  local lost, unknown, offers = {}, {}, {}
+  for _, h in ipairs(held) do
+    local t = read(h[1])
+    if t and t[STATE] ~= WAITING and t[FENCE] == h[2] then
+      if t[STATE] == OFFERED then
+        t[STATE] = RUNNING
+        write(h[1], t)
+      end
+      call('ZADD', P .. ':lease:' .. t[RUNNER], now + LEASE, h[1])
+    elseif t then
+      lost[#lost + 1] = h[1]
+    else
+      -- It runs, whatever the store has forgotten: taken up again even beyond the slots.
+      local cost = math.max(1, h[9])
+      write(h[1], {RUNNING, h[4], h[5], h[6], h[7], h[8], cost, now, now, now, replica, 0, h[3],
+                   h[2], now, '', 0})
+      call('SADD', P .. ':runners', h[3])
+      call('ZADD', P .. ':lease:' .. h[3], now + LEASE, h[1])
+      add_load(h[3], cost)
+      if number(':meta', 'fence', 0) < h[2] then call('HSET', P .. ':meta', 'fence', h[2]) end
+    end
+  end
+  for _, ticket in ipairs(waiting) do
+    local t = read(ticket)
+    if not t then
+      unknown[#unknown + 1] = ticket
+    elseif t[STATE] ~= WAITING then
+      offers[#offers + 1] = {ticket, t[RUNNER], t[FENCE], t[GRANTED]}
+    end
+  end
+  upkeep()
+  return {now, call('ZCARD', P .. ':replicas'), lost, unknown, offers}
+end

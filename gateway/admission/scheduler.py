@@ -1,0 +1,188 @@
+"""The operations of the scheduler in the store, one method for each. See DESIGN.md and `lua/`."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any
+
+from msgspec import Struct
+
+from gateway.admission.base import Ticket
+from gateway.admission.script import scripts
+from gateway.admission.topology import Place
+from gateway.store import Store
+
+LEASE_S = 10.0
+OFFER_S = 5.0
+"""As in `lua/records.lua`."""
+
+
+class Granted(Struct, frozen=True, gc=False):
+    """A slot."""
+
+    runner: str
+    """Its id in the store."""
+    fence: int
+    at_s: float
+    """When, on the store's clock."""
+
+
+class Queued(Struct, frozen=True, gc=False):
+    """A place in line."""
+
+    ahead: int
+    predicted_s: float
+    """Median of the predicted wait."""
+    predicted_90_s: float
+    order: int
+
+
+class Refused(Struct, frozen=True, gc=False):
+    """No place in line, or not any more."""
+
+    reason: str
+    """`flow` or `full`: too many wait already; `wait`: it would wait too long."""
+    retry_after_s: float
+    predicted_s: float
+
+
+class Held(Struct, frozen=True, gc=False):
+    """A lease as `sync` names it."""
+
+    ticket: str
+    fence: int
+    runner: str
+    place: Place
+    ticket_of: Ticket
+
+    def packed(self) -> tuple[Any, ...]:
+        """As the script wants it."""
+        flow = self.ticket_of.flow
+        return (
+            *(self.ticket, self.fence, self.runner, self.place.pool, self.place.route),
+            *(flow.id, flow.rank, flow.weight, _us(self.ticket_of.cost_s)),
+        )
+
+
+class Synced(Struct, frozen=True, gc=False):
+    """What a replica learns from the store about itself."""
+
+    now_s: float
+    replicas: int
+    lost: tuple[str, ...]
+    """Leases that are gone although the requests still run."""
+    unknown: tuple[str, ...]
+    """Tickets that must be submitted again."""
+    offers: tuple[tuple[str, Granted], ...]
+
+
+class Scheduler:
+    """Calls the script on behalf of one replica. Every method may raise `StoreDown`."""
+
+    def __init__(self, store: Store, *, replica: str, most_in_flow: int) -> None:
+        self._store = store
+        self._replica = replica
+        self._most_in_flow = most_in_flow
+        self._key = store.home
+        self._scripts = scripts()
+
+    @property
+    def reachable(self) -> bool:
+        """Whether a call has a chance now."""
+        return self._store.up
+
+    @property
+    def mailbox(self) -> bytes:
+        """The stream with this replica's letters."""
+        return b"%b:mail:%b" % (self._key, self._replica.encode())
+
+    async def submit(
+        self, id: str, ticket: Ticket, place: Place, *, age_s: float, order: int, test: bool
+    ) -> Granted | Queued | Refused:
+        """Ask for a slot. An id that is known already gets the answer that holds for it now."""
+        flow = ticket.flow
+        reply = await self._call(
+            (
+                *("submit", self._replica, id, place.pool, place.route, place.runners),
+                *(flow.id, flow.label, flow.rank, flow.weight, _us(ticket.cost_s)),
+                *(_us(ticket.wait_s), _us(ticket.lead_s), _us(age_s), order),
+                *(self._most_in_flow, ticket.max_waiting, ticket.policy == "ordered"),
+                *(ticket.retry, int(ticket.retried), int(ticket.last_resort), int(test)),
+            )
+        )
+        if reply[0] == b"granted":
+            return Granted(reply[1].decode(), reply[2], reply[3] / 1e6)
+        if reply[0] == b"queued":
+            return Queued(reply[1], reply[2] / 1e6, reply[3] / 1e6, reply[5])
+        return Refused(reply[1].decode(), reply[2] / 1e6, reply[3] / 1e6)
+
+    def finish(self, id: str, fence: int, held_s: float, *, served: bool) -> None:
+        """Give a slot back. Needs no answer, and gets through before whatever is called later."""
+        _unheeded(self._call(("finish", id, fence, _us(held_s), int(served))))
+
+    def cancel(self, id: str) -> None:
+        """Take a ticket out, whatever has become of it."""
+        _unheeded(self._call(("cancel", id, 0)))
+
+    async def expire(self, id: str) -> float:
+        """Take out a ticket whose time is over; when to come again, in seconds."""
+        reply = await self._call(("cancel", id, 1))
+        return float(reply[1]) / 1e6
+
+    def set_runner(self, runner: str, slots: int) -> None:
+        """Report the slots of a runner, by its id."""
+        _unheeded(self._call(("set_runner", self._replica, runner, slots)))
+
+    def forget_runner(self, runner: str) -> None:
+        """This replica has nothing to do with a runner any more."""
+        _unheeded(self._call(("forget_runner", self._replica, runner)))
+
+    async def sync(
+        self, runners: Sequence[str | int], held: Sequence[Held], waiting: Sequence[str]
+    ) -> Synced:
+        """Give a sign of life, with everything this replica has and holds."""
+        packed = [each.packed() for each in held]
+        now, replicas, lost, unknown, offers = await self._call(
+            ("sync", self._replica, runners, packed, waiting)
+        )
+        return Synced(
+            now / 1e6,
+            replicas,
+            tuple(id.decode() for id in lost),
+            tuple(id.decode() for id in unknown),
+            tuple(
+                (id.decode(), Granted(runner.decode(), fence, at / 1e6))
+                for id, runner, fence, at in offers
+            ),
+        )
+
+    async def pump(self) -> None:
+        """Let the store see what time has brought."""
+        await self._call(("pump",))
+
+    async def leave(self) -> None:
+        """This replica stops."""
+        await self._call(("leave", self._replica))
+
+    async def state(self) -> bytes:
+        """The whole queue as JSON."""
+        state: bytes = await self._call(("state",))
+        return state
+
+    def _call(self, arguments: tuple[Any, ...]) -> asyncio.Future[Any]:
+        return self._store.call(self._scripts[arguments[0]], self._key, arguments)
+
+
+def _us(time_s: float) -> int:
+    return int(time_s * 1e6)
+
+
+def _unheeded(reply: asyncio.Future[Any]) -> None:
+    # A failure shows in the store's state and is mended by `sync`, or by the lease's end.
+    reply.add_done_callback(_look_away)
+
+
+def _look_away(reply: asyncio.Future[Any]) -> None:
+    if not reply.cancelled():
+        reply.exception()

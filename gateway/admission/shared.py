@@ -1,0 +1,306 @@
+"""Admission by the store: one queue for all replicas. DESIGN.md has the rules.
+
+While the store is down, requests go through this replica's own gate, with its share of the slots.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import logging
+import secrets
+from collections.abc import Callable, Iterable
+
+from gateway.admission.base import Lease, Ticket
+from gateway.admission.degraded import Degraded
+from gateway.admission.held import HeldLease, Ledger
+from gateway.admission.local import LocalGate
+from gateway.admission.mailbox import Letter, Mailbox
+from gateway.admission.refusal import refusal
+from gateway.admission.scheduler import OFFER_S, Granted, Queued, Refused, Scheduler
+from gateway.admission.topology import Topology
+from gateway.admission.upkeep import Upkeep
+from gateway.admission.waiting import Moved, Waiting
+from gateway.store import Store, StoreDown
+
+logger = logging.getLogger(__name__)
+
+
+class SharedGate:
+    """Hands out slots that any number of replicas share. Belongs to one event loop.
+
+    `clock` is monotonic, in seconds. `closed` refuses requests while the store is down, instead of
+    serving them with a share of the slots.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        *,
+        most_in_flow: int,
+        local: LocalGate,
+        clock: Callable[[], float],
+        closed: bool = False,
+    ) -> None:
+        self.replica = secrets.token_hex(6)
+        self._clock = clock
+        self._loop = asyncio.get_running_loop()
+        self._numbers = itertools.count(1)
+        self._topology = Topology()
+        self._slots: dict[str, int] = {}
+        self._waiting: dict[str, Waiting] = {}
+        self._scheduler = Scheduler(store, replica=self.replica, most_in_flow=most_in_flow)
+        self._ledger = Ledger(self._scheduler, clock)
+        self._degraded = Degraded(
+            local,
+            self._ledger,
+            self._topology,
+            self._slots,
+            clock,
+            replica=self.replica,
+            closed=closed,
+        )
+        self._mailbox = Mailbox(store, self._scheduler.mailbox, self._deliver)
+        self._upkeep = Upkeep(
+            self._scheduler, clock, sync=self._sync, wake=self._recover, on_down=self._down
+        )
+        store.on_change(self._upkeep.store_changed)
+        self._store = store
+
+    @property
+    def degraded(self) -> bool:
+        """The store is down, and this replica is on its own."""
+        return self._degraded.active
+
+    @property
+    def replicas(self) -> int:
+        """How many replicas there are, this one included, as far as is known."""
+        return self._degraded.replicas
+
+    @property
+    def scheduler(self) -> Scheduler:
+        """The scheduler as this replica calls it."""
+        return self._scheduler
+
+    @property
+    def topology(self) -> Topology:
+        """What runners are called in the store."""
+        return self._topology
+
+    async def start(self, *, learn: Callable[[], None] = lambda: None) -> None:
+        """Make this replica known; without the store it begins on its own.
+
+        `learn` is called now and then, for work that no request should wait for.
+        """
+        self._upkeep.learn = learn
+        try:
+            await self._sync()
+        except StoreDown:
+            self._upkeep.store_changed(False)
+        self._mailbox.start()
+        self._upkeep.start()
+
+    async def aclose(self) -> None:
+        """Take leave of the store. Idempotent."""
+        await self._upkeep.aclose()
+        await self._mailbox.aclose()
+        if self._store.up:
+            try:
+                await self._scheduler.leave()
+            except StoreDown as error:
+                logger.info("could not take leave of the store: %s", error)
+
+    async def admit(self, ticket: Ticket) -> Lease:
+        """See `Admission.admit`."""
+        if self._degraded.active:
+            return await self._on_our_own(ticket, self._clock())
+        id = f"{self.replica}.{next(self._numbers):010x}"
+        place = self._topology.place(ticket.candidates)
+        waiting = Waiting(id, ticket, place, self._clock(), self._loop)
+        return await self._through_the_store(waiting, test=True)
+
+    def know(self, runner: str, identity: str) -> None:
+        """See `Admission.know`."""
+        before = self._topology.id(runner)
+        self._topology.know(runner, identity)
+        if self._slots.pop(runner, None) is not None and self._topology.id(runner) != before:
+            self._scheduler.forget_runner(before)
+
+    def connect(self, routes: Iterable[tuple[str, ...]]) -> None:
+        """See `Admission.connect`."""
+        self._topology.connect(routes)
+
+    def set_slots(self, runner: str, slots: int) -> None:
+        """See `Admission.set_slots`."""
+        if self._slots.get(runner) == slots:
+            return
+        self._slots[runner] = slots
+        self._scheduler.set_runner(self._topology.id(runner), slots)
+        self._degraded.share(runner)
+
+    def forget(self, runner: str) -> None:
+        """See `Admission.forget`."""
+        self._slots.pop(runner, None)
+        self._scheduler.forget_runner(self._topology.id(runner))
+        self._topology.forget(runner)
+        self._degraded.forget(runner)
+
+    def in_flight(self, runner: str) -> int:
+        """See `Admission.in_flight`."""
+        return self._ledger.in_flight(runner)
+
+    def waiting(self, runner: str) -> int:
+        """See `Admission.waiting`."""
+        here = sum(runner in waiting.ticket.candidates for waiting in self._waiting.values())
+        return here + self._degraded.waiting(runner)
+
+    async def _through_the_store(self, waiting: Waiting, *, test: bool) -> Lease:
+        self._waiting[waiting.id] = waiting
+        try:
+            return await self._submit_and_wait(waiting, test=test)
+        except asyncio.CancelledError:
+            self._scheduler.cancel(waiting.id)
+            raise
+        finally:
+            self._waiting.pop(waiting.id, None)
+
+    async def _submit_and_wait(self, waiting: Waiting, *, test: bool) -> Lease:
+        ticket, sent = waiting.ticket, self._clock()
+        try:
+            answer = await self._scheduler.submit(
+                waiting.id,
+                ticket,
+                waiting.place,
+                age_s=sent - waiting.since,
+                order=waiting.order,
+                test=test,
+            )
+        except StoreDown:
+            self._ledger.doubt(waiting.id)
+            return await self._on_our_own(ticket, waiting.since)
+        if isinstance(answer, Queued):
+            waiting.wait(answer)
+            outcome = await self._wait(waiting)
+        elif isinstance(answer, Granted) and self._clock() - sent > OFFER_S:
+            # This process stood still: the lease may be another's by now.
+            self._scheduler.cancel(waiting.id)
+            return await self._on_our_own(ticket, waiting.since)
+        else:
+            outcome = answer
+        if isinstance(outcome, Moved):
+            return await self._on_our_own(ticket, waiting.since)
+        if isinstance(outcome, Refused):
+            raise refusal(ticket, outcome, slots=self._slots_of(ticket))
+        return self._ledger.enter(waiting, outcome, self._name(waiting, outcome))
+
+    async def _wait(self, waiting: Waiting) -> Granted | Refused | Moved:
+        left_s = waiting.since + waiting.ticket.wait_s - self._clock()
+        timer = self._loop.call_later(max(0.0, left_s), self._expire, waiting)
+        try:
+            return await waiting.outcome
+        finally:
+            timer.cancel()
+
+    def _expire(self, waiting: Waiting) -> None:
+        self._upkeep.spawn(self._expired(waiting))
+
+    async def _expired(self, waiting: Waiting) -> None:
+        try:
+            retry_after_s = await self._scheduler.expire(waiting.id)
+        except StoreDown:
+            self._ledger.doubt(waiting.id)
+            retry_after_s = 1.0
+        waited_s = self._clock() - waiting.since
+        waiting.end(Refused("expired", retry_after_s, waited_s))
+
+    async def _on_our_own(self, ticket: Ticket, since: float) -> Lease:
+        """Through this replica's own gate, and back into the store's line when it returns."""
+        while True:
+            lease = await self._degraded.admit(ticket, since)
+            if lease is not None:
+                return lease
+            id = f"{self.replica}.{next(self._numbers):010x}"
+            place = self._topology.place(ticket.candidates)
+            return await self._through_the_store(
+                Waiting(id, ticket, place, since, self._loop), test=False
+            )
+
+    def _deliver(self, letter: Letter) -> None:
+        kind, id = letter[0], letter[1]
+        waiting = self._waiting.get(id)
+        if kind == "refused":
+            if waiting is not None:
+                waiting.end(Refused("hopeless", letter[2] / 1e6, letter[3] / 1e6))
+            return
+        granted = Granted(letter[2], letter[3], letter[4] / 1e6)
+        if self._upkeep.store_time() - granted.at_s > OFFER_S / 2:
+            # Read too late: only the store knows whether it still holds.
+            self._upkeep.sync_soon()
+        elif waiting is not None:
+            waiting.end(granted)
+
+    async def _sync(self) -> None:
+        """Tell the store what we have and hold, and take in what it says."""
+        runners: list[str | int] = []
+        for name, slots in self._slots.items():
+            runners += (self._topology.id(name), slots)
+        queued = [each for each in self._waiting.values() if each.queued]
+        asked = self._clock()
+        answer = await self._scheduler.sync(
+            runners, self._ledger.held(), [waiting.id for waiting in queued]
+        )
+        self._upkeep.set_time(answer.now_s, asked)
+        self._degraded.replicas = answer.replicas
+        for id in answer.lost:
+            self._ledger.lose(id)
+        for id, granted in answer.offers:
+            waiting = self._waiting.get(id)
+            if waiting is not None and waiting.end(granted):
+                self._upkeep.sync_soon()
+        for id in answer.unknown:
+            waiting = self._waiting.get(id)
+            if waiting is not None and not waiting.outcome.done():
+                self._upkeep.spawn(self._submit_again(waiting))
+
+    async def _submit_again(self, waiting: Waiting) -> None:
+        try:
+            answer = await self._scheduler.submit(
+                waiting.id,
+                waiting.ticket,
+                waiting.place,
+                age_s=self._clock() - waiting.since,
+                order=waiting.order,
+                test=False,
+            )
+        except StoreDown:
+            return  # it is unknown at the next sync, too
+        if isinstance(answer, Queued):
+            waiting.wait(answer)
+        elif not waiting.end(answer):
+            self._scheduler.cancel(waiting.id)
+
+    def _down(self) -> None:
+        """The store is lost: what waited there waits here from now on."""
+        self._degraded.enter()
+        for waiting in list(self._waiting.values()):
+            if waiting.queued and waiting.end(Moved()):
+                self._ledger.doubt(waiting.id)
+
+    async def _recover(self) -> None:
+        """The store is back: first the leases, then the tickets."""
+        self._ledger.settle_doubts()
+        await self._sync()
+        self._degraded.leave()
+        # What was given out meanwhile is not in it yet.
+        self._upkeep.sync_soon()
+
+    def _slots_of(self, ticket: Ticket) -> int:
+        return sum(self._slots.get(name, 0) for name in ticket.candidates)
+
+    def _name(self, waiting: Waiting, granted: Granted) -> str:
+        """The candidate that was granted, by the name it has in this replica's configuration."""
+        at = waiting.place.runners.index(granted.runner)
+        return waiting.ticket.candidates[at]
+
+
+__all__ = ["HeldLease", "SharedGate"]

@@ -1,0 +1,157 @@
+"""Facts from a result of `sluicegate bench`. Pure."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable
+from typing import get_args
+from urllib.parse import urlsplit
+
+from backends.base import BackendKind
+from gateway.advise.facts import Engine, Facts, Step
+from gateway.advise.hardware import described_by
+from gateway.advise.use import Use
+from gateway.bench.result import Distribution, Result, TargetFacts
+from gateway.bench.result import Step as BenchStep
+
+_KINDS: tuple[BackendKind, ...] = get_args(BackendKind)
+_LOCAL = frozenset({"127.0.0.1", "localhost", "::1"})
+
+
+class NothingMeasured(Exception):
+    """The result holds no step that a decision could rest on; the message says which and why."""
+
+
+def facts_from(
+    result: Result,
+    name: str,
+    *,
+    target: str | None = None,
+    uses: frozenset[Use] = frozenset(),
+) -> Facts:
+    """The facts in a result; `name` is what to call it.
+
+    `target` names the engine in use now, by default the first that was measured. Raises
+    `NothingMeasured` when there is no such target or no step to go by.
+    """
+    conditions = result.conditions
+    engines = _engines(conditions.targets, _steps(result.steps))
+    if not engines:
+        raise NothingMeasured(
+            f"{name} holds no closed-loop step (--users) with a figure to go by; "
+            "measure with 'sluicegate bench --users 1,5,10,15,20,50 --json result.json'"
+        )
+    current = engines[0] if target is None else _named(engines, conditions.targets, target, name)
+    own = [each for each in conditions.targets if each.group == current.name]
+    local = all(urlsplit(each.url).hostname in _LOCAL for each in own)
+    return Facts(
+        source=f"{name}, measured {conditions.started_at}",
+        current=current,
+        others=tuple(engine for engine in engines if engine is not current),
+        hardware=described_by(conditions.machine) if local else None,
+        uses=uses | _uses(own),
+        doubts=_doubts(result),
+    )
+
+
+def _steps(steps: Iterable[BenchStep]) -> dict[str, list[Step]]:
+    """By target, in order of users. Void steps and those of an open loop are left out."""
+    found: defaultdict[str, list[Step]] = defaultdict(list)
+    for step in steps:
+        if step.users is not None and not step.void:
+            found[step.target].append(_step(step, step.users))
+    return {name: sorted(each, key=lambda step: step.users) for name, each in found.items()}
+
+
+def _step(step: BenchStep, users: int) -> Step:
+    figures = step.figures
+    # What arrived in time: those that were sent in time and ended late are not of this window.
+    per_s = figures.requests_per_s or 0.0
+    return Step(
+        users=float(users),
+        duration_s=figures.completed / per_s if per_s > 0 else figures.window_s,
+        completed=figures.completed,
+        refused=sum(figures.refused.values()),
+        broken=sum(figures.failed.values()) + figures.truncated + figures.timed_out,
+        first_token_p99_s=figures.ttft_s.p99 if figures.ttft_s else None,
+        tokens_per_s=figures.output_tokens_per_s,
+        answer_tokens_per_s=_usual(figures.decode_tokens_per_s),
+        answer_s=figures.e2e_s.p50 if figures.e2e_s else None,
+        # How few answers there were is in the figures already.
+        doubts=tuple(each.message for each in step.verdicts if each.name != "short"),
+    )
+
+
+def _usual(speeds: Distribution | None) -> float | None:
+    return speeds.p50 if speeds else None
+
+
+def _engines(targets: Iterable[TargetFacts], steps: dict[str, list[Step]]) -> list[Engine]:
+    """One for each runner, its direct and its queued steps side by side, in the order measured."""
+    grouped: defaultdict[str, list[TargetFacts]] = defaultdict(list)
+    for target in targets:
+        grouped[target.group].append(target)
+    return [
+        engine
+        for name, each in grouped.items()
+        if (engine := _engine(name, each, steps)) is not None
+    ]
+
+
+def _engine(name: str, targets: list[TargetFacts], steps: dict[str, list[Step]]) -> Engine | None:
+    ways = {path: [t for t in targets if t.path == path] for path in ("raw", "gateway")}
+    raw = [step for target in ways["raw"] for step in steps.get(target.name, ())]
+    queued = [step for target in ways["gateway"] for step in steps.get(target.name, ())]
+    if not raw and not queued:
+        return None
+    public = (ways["gateway"] or ways["raw"])[0]
+    direct = ways["raw"][0] if ways["raw"] else None
+    slots = [target.slots for target in targets if target.slots is not None]
+    return Engine(
+        name=name,
+        backend=_kind(targets),
+        model=public.model,
+        upstream_model=direct.model if direct else public.model,
+        url=direct.url if direct else None,
+        slots=slots[0] if slots else None,
+        raw=tuple(raw),
+        queued=tuple(queued),
+    )
+
+
+def _kind(targets: Iterable[TargetFacts]) -> BackendKind:
+    """The first that is told; else what the dialect tells."""
+    for target in targets:
+        for kind in _KINDS:
+            if target.kind == kind:
+                return kind
+    return "ollama" if any(target.dialect == "ollama" for target in targets) else "openai"
+
+
+def _named(engines: list[Engine], targets: Iterable[TargetFacts], wanted: str, name: str) -> Engine:
+    groups = {wanted, *(target.group for target in targets if target.name == wanted)}
+    for engine in engines:
+        if engine.name in groups:
+            return engine
+    known = ", ".join(f"'{engine.name}'" for engine in engines)
+    raise NothingMeasured(f"{name} holds no target '{wanted}' with figures; it has {known}")
+
+
+def _uses(targets: Iterable[TargetFacts]) -> frozenset[Use]:
+    """What the benchmark's own requests made use of: a limit always, usage when streaming."""
+    native = any(target.dialect == "ollama" for target in targets)
+    return frozenset({Use.TOKEN_LIMIT, Use.STREAM_USAGE} | ({Use.NATIVE_API} if native else set()))
+
+
+def _doubts(result: Result) -> tuple[str, ...]:
+    doubts = []
+    if result.interrupted:
+        doubts.append("the benchmark was interrupted; later steps are missing")
+    void = [step for step in result.steps if step.void]
+    doubts += [
+        f"{step.target} at {step.users or step.rate} was left out: {verdict.message}"
+        for step in void
+        for verdict in step.verdicts
+        if verdict.voids
+    ]
+    return tuple(doubts)

@@ -1,0 +1,52 @@
+"""Give a fresh Ollama the model under test: it serves only what it has taken in."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from pathlib import Path
+
+from backends.launch.errors import LaunchError
+from backends.launch.machine import survey
+from backends.launch.spec import LaunchSpec
+from gateway.bench.engines.weights import Weights
+
+_TAKING_IN_S = 300.0
+
+
+async def take_in(spec: LaunchSpec, weights: Weights, url: str) -> None:
+    """`ollama create`, on the daemon at `url`. Raises `LaunchError` with what it said.
+
+    Cancelling it ends the command.
+    """
+    file = weights.folder / "Modelfile"
+    await asyncio.to_thread(_write, file, weights.for_llama_cpp())
+    program = (*spec.command_words(), survey(spec).programs.get("ollama", "ollama"))[0]
+    process = await asyncio.create_subprocess_exec(
+        program,
+        "create",
+        weights.name,
+        "-f",
+        str(file),
+        env={**os.environ, "OLLAMA_HOST": url.removeprefix("http://")},
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+    )
+    try:
+        async with asyncio.timeout(_TAKING_IN_S):
+            output, _ = await process.communicate()
+    except TimeoutError as error:
+        fault = f"`ollama create` took longer than {_TAKING_IN_S:g} s"
+        raise LaunchError(spec.name, fault) from error
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+    if process.returncode:
+        said = " ".join(output.decode(errors="replace").split())[-300:]
+        raise LaunchError(spec.name, f"`ollama create` failed: {said}")
+
+
+def _write(file: Path, gguf: Path) -> None:
+    file.write_text(f"FROM {gguf.resolve()}\n", encoding="utf-8")

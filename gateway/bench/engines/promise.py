@@ -1,0 +1,89 @@
+"""What the gateway promises of a runner under load, held against what was measured. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from gateway.bench.result import Result, Step
+from gateway.bench.units import seconds
+
+CROWD = 15
+"""Users from which on it is the gateway that makes the difference."""
+CLOSE = 0.03
+"""How far throughput through the gateway may fall below that of the runner alone."""
+
+
+@dataclass(frozen=True, slots=True)
+class Promise:
+    """One promise, for one engine at one number of users."""
+
+    engine: str
+    users: int
+    what: str
+    measured: str
+    kept: bool | None
+    """None: it was measured once, or the repeats lie so far apart that it cannot be told."""
+
+
+def promises(result: Result, *, queue_s: float) -> list[Promise]:
+    """Every promise for every engine that was asked through a gateway by a crowd."""
+    groups = {target.name: target.group for target in result.conditions.targets}
+    paths = {target.name: target.path for target in result.conditions.targets}
+    raw = {
+        (groups[step.target], step.users): step
+        for step in result.steps
+        if paths[step.target] == "raw"
+    }
+    found: list[Promise] = []
+    for step in result.steps:
+        if paths[step.target] == "gateway" and step.users is not None and step.users >= CROWD:
+            engine = groups[step.target]
+            found += _answers(engine, step.users, step)
+            found += _first_token(engine, step.users, step, queue_s)
+            found += _throughput(engine, step.users, step, raw.get((engine, step.users)))
+    return found
+
+
+def _answers(engine: str, users: int, step: Step) -> Iterator[Promise]:
+    figures = step.figures
+    refused = sum(figures.refused.values())
+    silent = refused - figures.refused_with_retry_after
+    lost = sum(figures.failed.values()) + figures.truncated + figures.timed_out
+    text = f"{figures.completed} of {figures.sent} whole, {refused} refused"
+    if lost or silent:
+        text += f", {lost} lost, {silent} refused without Retry-After"
+    yield Promise(engine, users, "answered or told when to come back", text, not (lost or silent))
+
+
+def _first_token(engine: str, users: int, step: Step, queue_s: float) -> Iterator[Promise]:
+    waited = step.figures.queue_s
+    if waited is not None:
+        text = f"wait p99 {seconds(waited.p99)}, budget {seconds(queue_s)}"
+        ttft = step.figures.ttft_s
+        if ttft is not None:
+            text = f"first token p99 {seconds(ttft.p99)}, {text}"
+        yield Promise(engine, users, "waits within the budget", text, waited.p99 <= queue_s)
+
+
+def _throughput(engine: str, users: int, step: Step, alone: Step | None) -> Iterator[Promise]:
+    """Only beside a runner that survived the crowd alone, and where both figures can be used."""
+    if alone is None or _lost(alone) or step.void or alone.void:
+        return
+    ours, theirs = step.figures.output_tokens_per_s, alone.figures.output_tokens_per_s
+    if not ours or not theirs:
+        return
+    ratio = ours / theirs
+    text = f"{ours:.0f} of {theirs:.0f} tokens/s ({ratio - 1:+.1%})"
+    kept: bool | None = ratio >= 1 - CLOSE
+    if not kept:
+        if step.spread is None or alone.spread is None:
+            kept, text = None, f"{text}, measured once"
+        elif 1 - ratio <= (apart := max(step.spread, alone.spread)):
+            kept, text = None, f"{text}; repeats differ by {apart:.0%}"
+    yield Promise(engine, users, "as fast as alone, within 3 %", text, kept)
+
+
+def _lost(step: Step) -> int:
+    figures = step.figures
+    return sum(figures.failed.values()) + figures.truncated + figures.timed_out

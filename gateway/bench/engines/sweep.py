@@ -1,0 +1,136 @@
+"""The comparison: engine after engine, each asked directly and through a gateway by turns."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, replace
+
+from backends.launch.errors import LaunchError
+from backends.launch.runner import LaunchedRunner
+from gateway.bench.benchmark import PromptWish, benchmark
+from gateway.bench.engines.engine import Engine, Missing
+from gateway.bench.engines.front import gateway_before
+from gateway.bench.engines.ollama_model import take_in
+from gateway.bench.engines.weights import Weights
+from gateway.bench.plan import Plan, Target
+from gateway.bench.preflight import TargetUnusable
+from gateway.bench.result import Result
+from gateway.bench.run import Watcher
+
+_GRACE_S = 10.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Course:
+    """What is done with each engine. The targets of `plan` are set for each."""
+
+    plan: Plan
+    prompts: PromptWish
+    weights: Weights
+    queue_s: float
+    command: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """All results as one; None when no engine could be measured."""
+
+    result: Result | None
+    failed: tuple[Missing, ...]
+    """Engines that looked as if they could be started, and what happened."""
+
+
+async def sweep(
+    engines: Sequence[Engine],
+    course: Course,
+    *,
+    watcher: Watcher,
+    stop: asyncio.Event,
+    say: Callable[[str], None],
+) -> Comparison:
+    """Measure them in turn. One that cannot be started is noted, and the others go on.
+
+    Once `stop` is set it returns what is known. Cancelling it ends every process it started.
+    """
+    results: list[Result] = []
+    failed: list[Missing] = []
+    for engine in engines:
+        if stop.is_set():
+            break
+        try:
+            results.append(await _one(engine, course, watcher=watcher, stop=stop, say=say))
+        except (LaunchError, TargetUnusable) as error:
+            failed.append(Missing(engine.name, str(error)))
+            say(f"{engine.name}: {str(error).partition(chr(10))[0]}")
+    return Comparison(together(results), tuple(failed))
+
+
+async def _one(
+    engine: Engine,
+    course: Course,
+    *,
+    watcher: Watcher,
+    stop: asyncio.Event,
+    say: Callable[[str], None],
+) -> Result:
+    async with _targets(engine, course, say) as targets:
+        plan = replace(course.plan, targets=targets)
+        return await benchmark(
+            plan, course.prompts, command=course.command, watcher=watcher, stop=stop, say=say
+        )
+
+
+@asynccontextmanager
+async def _targets(
+    engine: Engine, course: Course, say: Callable[[str], None]
+) -> AsyncIterator[tuple[Target, Target]]:
+    """The engine and a gateway before it, both running."""
+    model = course.weights.name
+    async with AsyncExitStack() as stack:
+        say(f"starting {engine.name} …")
+        runner = LaunchedRunner(engine.spec, grace_s=_GRACE_S)
+        stack.push_async_callback(runner.stop)
+        await runner.start()
+        if engine.backend == "ollama":
+            await take_in(engine.spec, course.weights, runner.url)
+        front = await stack.enter_async_context(
+            gateway_before(
+                engine,
+                model,
+                url=runner.url,
+                folder=course.weights.folder / "gateway",
+                queue_s=course.queue_s,
+            )
+        )
+        raw = Target(
+            name=f"{engine.name}, raw",
+            group=engine.name,
+            url=runner.url,
+            model=model,
+            kind=engine.backend,
+            slots=engine.slots,
+            flags=engine.flags,
+        )
+        queued = replace(raw, name=f"{engine.name}, gateway", url=front, path="gateway")
+        yield raw, queued
+
+
+def together(results: Sequence[Result]) -> Result | None:
+    """One result that holds the steps and targets of all; None for none. Pure.
+
+    They share their plan and their machine, so the conditions of the first are those of all.
+    """
+    if not results:
+        return None
+    first = results[0]
+    targets = tuple(target for each in results for target in each.conditions.targets)
+    places = {target.name: place for place, target in enumerate(targets)}
+    steps = [step for each in results for step in each.steps]
+    return replace(
+        first,
+        interrupted=any(each.interrupted for each in results),
+        conditions=replace(first.conditions, targets=targets),
+        steps=tuple(sorted(steps, key=lambda step: (step.users or 0, places[step.target]))),
+    )

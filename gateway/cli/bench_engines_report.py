@@ -1,0 +1,85 @@
+"""What `sluicegate bench engines` prints and writes when it has measured."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import click
+
+from gateway.bench.engines.engine import Missing
+from gateway.bench.engines.promise import Promise, promises
+from gateway.bench.result import Result
+from gateway.bench.result_file import write_whole
+from gateway.bench.summary import notes, table
+from gateway.bench.svg_file import encode_svg
+from gateway.cli.bench_files import write_files
+from gateway.cli.table import print_table
+
+EXIT_NOTHING = 1
+EXIT_INTERRUPTED = 130
+_QUIET = 0.3
+"""Load average, as a share of the cores, up to which others do not disturb much."""
+_VERDICTS = {True: "kept", False: "BROKEN", None: "cannot be told"}
+
+
+def report(
+    result: Result | None,
+    missing: Sequence[Missing],
+    out: Mapping[str, Path | None],
+    *,
+    busy: str,
+    queue_s: float,
+) -> int:
+    """Print and write everything; return the exit code."""
+    if result is None or not any(step.figures.completed for step in result.steps):
+        for each in missing:
+            click.echo(f"{each.name}: {each.remedy}", err=True)
+        click.echo("no engine could be measured: there is nothing to report", err=True)
+        return EXIT_NOTHING
+    print_table(*table(result.steps))
+    for note in (*notes(result), *filter(None, (busy,))):
+        click.echo(note)
+    held = promises(result, queue_s=queue_s)
+    _print_promises(held)
+    for each in missing:
+        click.echo(f"not measured: {each.name}: {each.remedy}")
+    write_files(result, {name: path for name, path in out.items() if name != "svg_file"})
+    _write_svg(result, out["svg_file"])
+    if result.interrupted:
+        return EXIT_INTERRUPTED
+    return EXIT_NOTHING if any(each.kept is False for each in held) else 0
+
+
+def busy_remark(load: float, cores: int) -> str:
+    """What a reader must know about a machine before it is put to work; empty if nothing.
+
+    `load` is its load average.
+    """
+    if load <= _QUIET * cores:
+        return ""
+    return (
+        f"note: the machine was busy before this began (load {load:.1f} on {cores} cores): what "
+        "others did is in these figures, measure again when it is quiet"
+    )
+
+
+def _print_promises(held: Sequence[Promise]) -> None:
+    if not held:
+        return
+    click.echo("")
+    print_table(
+        ("ENGINE", "USERS", "THROUGH THE GATEWAY", "MEASURED", ""),
+        [(p.engine, str(p.users), p.what, p.measured, _VERDICTS[p.kept]) for p in held],
+    )
+
+
+def _write_svg(result: Result, path: Path | None) -> None:
+    picture = encode_svg(result) if path is not None else None
+    if path is None or picture is None:
+        return
+    try:
+        write_whole(path, picture)
+    except OSError as error:
+        raise click.ClickException(f"{path} cannot be written: {error.strerror}") from error
+    click.echo(f"written: {path}", err=True)

@@ -1,0 +1,76 @@
+"""The buckets in the store, which all replicas share: how its script is called."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+
+from gateway.limits.recent import Recent
+from gateway.store import Script, Store
+
+logger = logging.getLogger(__name__)
+
+PREFIX = b"{rl:default}"
+"""One hash tag for all limits: see the head of the script."""
+MOST_UNTOLD = 10_000
+"""Corrections that are kept while the store is down; of more, the oldest stay at the estimate."""
+RESERVE, SETTLE, TOUCH = 1, 2, 3
+
+
+def limits_script() -> Script:
+    """The store's part of the limits."""
+    return Script.of_files("limits", __package__, ("lua/clock.lua", "lua/limits.lua"))
+
+
+class SharedBuckets:
+    """Calls the script. Only a reservation is waited for."""
+
+    def __init__(
+        self, store: Store, script: Script, prefix: bytes, clock: Callable[[], float]
+    ) -> None:
+        self._store = store
+        self._script = script
+        self._prefix = prefix
+        self._clock = clock
+        self._untold: deque[tuple[Any, ...]] = deque(maxlen=MOST_UNTOLD)
+        self._losses = Recent()
+
+    def reserve(self, lease: str, tokens: int, buckets: msgspec.Raw) -> asyncio.Future[list[int]]:
+        """Take from all buckets or none. The future yields the reply or raises `StoreDown`."""
+        return self._store.call(self._script, self._prefix, (RESERVE, lease, tokens, buckets))
+
+    def correct(
+        self, lease: str, buckets: msgspec.Raw, *, back: int, reserved: int, actual: int
+    ) -> None:
+        """Put `actual` tokens in place of `reserved` ones, give `back` 0 or 1 request, and end the
+        lease; later, if the store is down. Never raises."""
+        self._tell((SETTLE, lease, back, reserved, actual, buckets))
+
+    def catch_up(self) -> None:
+        """The store is back: make the corrections that it could not be told."""
+        untold, self._untold = self._untold, deque(maxlen=MOST_UNTOLD)
+        for correction in untold:
+            self._tell(correction)
+
+    def touch(self, id: str, leases: list[str]) -> None:
+        """These requests still run."""
+        call = self._store.call(self._script, self._prefix, (TOUCH, id, *leases))
+        call.add_done_callback(self._note_loss)
+
+    def _tell(self, correction: tuple[Any, ...]) -> None:
+        call = self._store.call(self._script, self._prefix, correction)
+        if call.done() and call.exception() is not None:
+            # It was not sent. One that was may have taken effect, and must not be sent again.
+            self._untold.append(correction)
+        else:
+            call.add_done_callback(self._note_loss)
+
+    def _note_loss(self, call: asyncio.Future[Any]) -> None:
+        failure = call.exception()
+        if failure is not None and self._losses.may_log(self._clock()):
+            logger.warning("the store may not know what requests really took: %s", failure)

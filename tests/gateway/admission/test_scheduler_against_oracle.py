@@ -1,0 +1,34 @@
+"""The script and its oracle agree on every reply and every letter, to the microsecond."""
+
+from __future__ import annotations
+
+from random import Random
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from tests.gateway.admission.both import Both
+from tests.gateway.admission.scripted import ScriptedScheduler
+from tests.gateway.admission.traces import Trace
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_they_agree_on_long_traces(script: ScriptedScheduler, seed: int) -> None:
+    both = Both(script)
+    trace = Trace(Random(seed), both)
+    trace.run(700)
+    both.compare()
+
+
+@settings(
+    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(random=st.randoms(use_true_random=False))
+def test_they_agree_on_short_ones_that_can_be_shrunk(
+    script: ScriptedScheduler, random: Random
+) -> None:
+    script.flush()
+    both = Both(script, compare_every=5)
+    Trace(random, both).run(40)
+    both.compare()

@@ -1,0 +1,218 @@
+"""The shared gate on a real store: what one replica sees, and what several see of each other."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from gateway.errors import GatewayError, Overloaded, Unavailable
+from gateway.store.embedded import EmbeddedServer
+from tests.fakes.eventually import eventually
+from tests.gateway.admission.gates import a_ticket
+from tests.gateway.admission.shared_gates import Stand, queue_up, stand_on
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture
+async def stand(tmp_path: Path) -> AsyncIterator[Stand]:
+    server = EmbeddedServer(tmp_path / "state")
+    await server.start()
+    try:
+        async with stand_on(server) as stand:
+            yield stand
+    finally:
+        await server.stop()
+
+
+async def settled(stand: Stand) -> None:
+    """Everything sent so far has taken effect."""
+    for gate in stand.gates:
+        await gate.scheduler.pump()
+
+
+async def test_a_free_slot_is_given_at_once_and_comes_back(stand: Stand) -> None:
+    gate = await stand.replica(slots=1)
+    lease = await gate.admit(a_ticket())
+    assert lease.runner == "a"
+    assert (await stand.in_flight(), gate.in_flight("a")) == (1, 1)
+    lease.release()
+    lease.release()
+    await settled(stand)
+    assert (await stand.in_flight(), gate.in_flight("a")) == (0, 0)
+    assert await stand.left_over() == {}
+
+
+async def test_replicas_never_hold_more_than_the_slots_and_hand_over_across(stand: Stand) -> None:
+    gates = [await stand.replica(slots=2) for _ in range(3)]
+    tasks = [task for gate in gates for task in queue_up(gate, a_ticket(wait_s=300), 20)]
+    peak = served = 0
+    while tasks:
+        done, rest = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        held = sum(gate.in_flight("a") for gate in gates)
+        peak = max(peak, held)
+        for task in done:
+            task.result().release()
+            served += 1
+        tasks = list(rest)
+    assert (served, peak) == (60, 2)
+    await settled(stand)
+    assert await stand.left_over() == {}
+
+
+async def test_a_cancelled_waiter_gives_its_place_back(stand: Stand) -> None:
+    gate = await stand.replica(slots=1)
+    lease = await gate.admit(a_ticket())
+    first, second = queue_up(gate, a_ticket(), 2)
+    await eventually(lambda: gate.waiting("a") == 2)
+    await settled(stand)
+    first.cancel()
+    lease.release()
+    (await second).release()
+    await settled(stand)
+    assert await stand.left_over() == {}
+
+
+async def test_a_caller_cancelled_before_the_answer_leaves_nothing_behind(stand: Stand) -> None:
+    gate = await stand.replica(slots=1)
+    for wait in range(5):
+        task = asyncio.create_task(gate.admit(a_ticket()))
+        for _ in range(wait):
+            await asyncio.sleep(0)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+    await settled(stand)
+    assert await stand.left_over() == {}
+    assert (await stand.in_flight(), gate.in_flight("a")) == (0, 0)
+
+
+async def test_a_slot_granted_in_the_instant_of_a_cancellation_goes_on(stand: Stand) -> None:
+    gate = await stand.replica(slots=1)
+    for _ in range(20):
+        lease = await gate.admit(a_ticket())
+        first, second = queue_up(gate, a_ticket(), 2)
+        await eventually(lambda: gate.waiting("a") == 2)
+        lease.release()
+        await asyncio.sleep(0.0005)
+        first.cancel()
+        await asyncio.wait([first])
+        if not first.cancelled():
+            first.result().release()
+        (await asyncio.wait_for(second, 5)).release()
+    await settled(stand)
+    assert await stand.left_over() == {}
+
+
+async def test_a_hopeless_ticket_is_refused_at_once_with_a_time_to_come_again(stand: Stand) -> None:
+    gate = await stand.replica(slots=1)
+    lease = await gate.admit(a_ticket())
+    waiting = queue_up(gate, a_ticket(wait_s=30), 5)
+    await eventually(lambda: gate.waiting("a") == 5)
+    with pytest.raises(Overloaded, match="the wait would be about") as caught:
+        await gate.admit(a_ticket(wait_s=1))
+    assert caught.value.retry_after_s is not None
+    assert 1 <= caught.value.retry_after_s <= 60
+    for task in waiting:
+        task.cancel()
+    lease.release()
+
+
+async def test_a_ticket_whose_time_is_over_is_refused(stand: Stand) -> None:
+    gate = await stand.replica(slots=1)
+    lease = await gate.admit(a_ticket())
+    # Nothing is known of the service time yet, so 2 s are predicted; the test asks for less.
+    ticket = a_ticket(wait_s=0.05)
+    with pytest.raises(Overloaded):
+        await gate.admit(ticket)
+    lease.release()
+    await settled(stand)
+    assert await stand.left_over() == {}
+
+
+async def test_a_full_line_is_refused(stand: Stand) -> None:
+    gate = await stand.replica(slots=1)
+    lease = await gate.admit(a_ticket())
+    waiting = queue_up(gate, a_ticket(max_waiting=2), 2)
+    await eventually(lambda: gate.waiting("a") == 2)
+    with pytest.raises(GatewayError, match="its queue is full"):
+        await gate.admit(a_ticket(max_waiting=2))
+    lease.release()
+    for task in waiting:
+        (await task).release()
+
+
+async def test_the_store_lost_and_found_loses_no_ticket_and_no_lease(stand: Stand) -> None:
+    gate = await stand.replica(slots=1)
+    lease = await gate.admit(a_ticket())
+    waiting = queue_up(gate, a_ticket(wait_s=60), 3)
+    await eventually(lambda: gate.waiting("a") == 3)
+    await stand.server.stop()
+    await eventually(lambda: gate.degraded)
+    assert not any(task.done() for task in waiting)
+    lease.release()
+    first = await asyncio.wait_for(_first(waiting), 5)
+    await stand.server.start()
+    await eventually(lambda: not gate.degraded)
+    await settled(stand)
+    assert await stand.in_flight() == 1
+    rest = [task for task in waiting if not task.done()]
+    assert len(rest) == 2
+    first.result().release()
+    for _ in range(2):
+        task = await asyncio.wait_for(_first(rest), 5)
+        rest.remove(task)
+        task.result().release()
+    await settled(stand)
+    assert await stand.left_over() == {}
+
+
+async def test_an_emptied_store_is_told_again_what_runs_and_what_waits(stand: Stand) -> None:
+    gate = await stand.replica(slots=1)
+    lease = await gate.admit(a_ticket())
+    waiting = queue_up(gate, a_ticket(wait_s=60), 3)
+    await eventually(lambda: gate.waiting("a") == 3)
+    await settled(stand)
+    await stand.stores[0].redis.flushall()
+    async with asyncio.timeout(5):
+        while await stand.size("t") != 4:  # noqa: ASYNC110  # the store tells nobody
+            await asyncio.sleep(0.05)
+    assert await stand.in_flight() == 1
+    lease.release()
+    for task in waiting:
+        (await asyncio.wait_for(task, 5)).release()
+    await settled(stand)
+    assert await stand.left_over() == {}
+
+
+async def test_closed_means_no_service_without_the_store(stand: Stand) -> None:
+    gate = await stand.replica(slots=1, closed=True)
+    await stand.server.stop()
+    await eventually(lambda: gate.degraded)
+    with pytest.raises(Unavailable) as caught:
+        await gate.admit(a_ticket())
+    assert (caught.value.status, caught.value.code) == (503, "store_unavailable")
+
+
+async def test_without_the_store_a_replica_gives_its_share_and_at_least_one(stand: Stand) -> None:
+    gates = [await stand.replica(slots=4) for _ in range(3)]
+    for gate in gates:
+        await gate._sync()
+    held = [await gates[0].admit(a_ticket())]
+    await stand.server.stop()
+    await eventually(lambda: all(gate.degraded for gate in gates))
+    tasks = [queue_up(gate, a_ticket(), 4) for gate in gates]
+    await asyncio.sleep(0.2)
+    assert [sum(t.done() for t in of_gate) for of_gate in tasks] == [0, 1, 1]
+    held[0].release()
+    for of_gate in tasks:
+        for task in of_gate:
+            (await asyncio.wait_for(task, 5)).release()
+
+
+async def _first(tasks: list[asyncio.Task[object]]) -> asyncio.Task[object]:
+    done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    return done.pop()

@@ -1,0 +1,95 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from gateway.advise.decide import decide
+from gateway.advise.decision import Verdict
+from gateway.advise.facts import Wish
+from gateway.advise.observed import NothingSeen, Observation, facts_from
+from gateway.advise.scrape import Histogram, PairReading, Reading
+from gateway.advise.use import Use
+
+PAIR = ("llama3", "ollama")
+
+
+def reading(answered: int, *, waiting: float = 0, in_flight: float = 1, **over: Any) -> Reading:
+    """A gateway whose only runner holds each request for 3 s, after a wait of `wait_s`."""
+    wait_s = over.pop("wait_s", 0.0)
+    ends = float("inf")
+    pair = PairReading(
+        wait=Histogram(((ends, float(answered)),), wait_s * answered),
+        first_token=Histogram(((1.0, float(answered)), (ends, float(answered))), 0.2 * answered),
+        token_gap=Histogram(((ends, 100.0 * answered),), 3.0 * answered),
+        duration=Histogram(((ends, float(answered)),), (wait_s + 3.0) * answered),
+        tokens_out=100.0 * answered,
+        by_status={"200": float(answered), **over.pop("by_status", {})},
+        ignored=frozenset({"think"}),
+    )
+    known = {"laptop": in_flight}
+    slots = over.pop("slots", {"laptop": 1.0})
+    return Reading({PAIR: pair}, known, {"laptop": waiting}, slots, **over)
+
+
+def observation(*readings: Reading) -> Observation:
+    card = {"id": "llama3", "backend": "ollama", "context_length": 8192}
+    return Observation("http://127.0.0.1:8080", 10.0, readings, (card,))
+
+
+def test_a_busy_gateway_tells_its_service_time_slots_and_people() -> None:
+    seen = observation(reading(100), reading(140, waiting=9, wait_s=20.0))
+    facts = facts_from(seen)
+    (step,) = facts.current.queued
+    assert step.users == 10
+    assert step.completed == 40
+    assert step.per_s == pytest.approx(1 / 3, rel=0.3)
+    assert facts.current.runner == "laptop"
+    assert facts.current.context_length == 8192
+    assert Use.THINKING in facts.uses
+    assert facts.source.endswith("the last 10 s")
+
+
+def test_ten_people_in_its_queue_are_a_gray_zone_and_its_runner_keeps_its_address() -> None:
+    before, after = reading(100), reading(140, waiting=9)
+    decision = decide(facts_from(observation(before, after)), Wish(first_token_s=0.5))
+    assert decision.verdict is Verdict.GRAY_ZONE
+    assert decision.plan is not None
+    assert decision.plan.url is None
+    assert decision.plan.queue_s == 45
+
+
+def test_a_quiet_gateway_is_judged_by_all_it_has_done() -> None:
+    facts = facts_from(observation(reading(100), reading(101)))
+    assert facts.source.endswith("since its start")
+    assert facts.current.queued[0].completed == 101
+    assert any("little was asked" in doubt for doubt in facts.doubts)
+    assert decide(facts, Wish()).verdict is Verdict.STAY
+
+
+def test_refusals_are_no_prompt_service() -> None:
+    page = reading(100, by_status={"503": 30.0})
+    decision = decide(facts_from(observation(page, page)), Wish())
+    assert any("30 refused" in line for line in decision.figures)
+    assert decision.verdict is not Verdict.STAY
+
+
+def test_an_unlimited_runner_has_no_slots() -> None:
+    page = reading(100, in_flight=7, slots={})
+    facts = facts_from(observation(page, page))
+    assert facts.current.slots is None
+    assert decide(facts, Wish()).verdict is Verdict.STAY
+
+
+def test_nothing_answered_and_unknown_names_are_told() -> None:
+    empty = Reading({}, {"laptop": 0.0}, {}, {})
+    with pytest.raises(NothingSeen, match="has not answered anything yet"):
+        facts_from(observation(empty, empty))
+    idle = reading(0)
+    with pytest.raises(NothingSeen, match="answered no request for 'llama3'"):
+        facts_from(observation(idle, idle))
+    busy = reading(50)
+    with pytest.raises(NothingSeen, match="a request for 'other' yet \\(it has for llama3\\)"):
+        facts_from(observation(busy, busy), model="other")
+    with pytest.raises(NothingSeen, match="no runner 'box'; it has laptop"):
+        facts_from(observation(busy, busy), runner="box")
