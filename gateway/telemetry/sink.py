@@ -7,6 +7,7 @@ counted, instead of filling the memory or blocking the event loop.
 from __future__ import annotations
 
 import os
+import select
 import threading
 import time
 from collections import deque
@@ -49,8 +50,16 @@ class Sink:
 
     def _flush(self) -> None:
         while self._pending:
-            count = min(len(self._pending), 500)
-            self._write_all(b"".join([self._pending.popleft() for _ in range(count)]))
+            self._write_all(self._piece())
+
+    def _piece(self) -> bytes:
+        """The next whole lines, as many as a pipe takes in one: several workers may share it."""
+        lines = [self._pending.popleft()]
+        size = len(lines[0])
+        while self._pending and size + len(self._pending[0]) <= select.PIPE_BUF:
+            lines.append(self._pending.popleft())
+            size += len(lines[-1])
+        return b"".join(lines)
 
     def _write_all(self, data: bytes) -> None:
         while data:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import os
 import subprocess
 import sys
@@ -11,9 +13,15 @@ from pathlib import Path
 import psutil
 
 from tests.perf.contender import Contender, free_port, spawn, wait_until_ready
-from tests.perf.wire import PUBLIC_MODEL, UPSTREAM_MODEL
+from tests.perf.wire import API_KEY, PUBLIC_MODEL, UPSTREAM_MODEL
 
 _STORE_NAMES = ("valkey", "redis")
+_KEY = {
+    "name": "bench",
+    "sha256": hashlib.sha256(API_KEY.encode()).hexdigest(),
+    "limits": {"requests_per_minute": 600_000, "tokens_per_minute": 1_000_000_000},
+}
+_KEYS = {"SLUICEGATE_AUTH__MODE": "keys", "SLUICEGATE_AUTH__KEYS": json.dumps([_KEY])}
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +33,8 @@ class GatewayPlan:
     folder: Path
     core: int | None
     slots: str = "unlimited"
+    keys: bool = False
+    """Ask for the key of the load, which has limits of requests and tokens a minute."""
     log: Path | None = None
 
     def environment(self, port: int) -> dict[str, str]:
@@ -41,6 +51,8 @@ class GatewayPlan:
             f"{model}__BACKENDS__VLLM__RUNNERS": '["stub"]',
             f"{model}__BACKENDS__VLLM__MODEL": UPSTREAM_MODEL,
             "SLUICEGATE_LOG__FORMAT": "json",
+            "SLUICEGATE_STORE__STATE_DIR": str(self.folder / "state"),
+            **(_KEYS if self.keys else {}),
         }
 
 

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import cast
 
-from tests.perf.wire import DONE, LAST_CHUNK, Call
+from tests.perf.wire import API_KEY, DONE, LAST_CHUNK, Call
 
 _OK = b"HTTP/1.1 200 "
 _EVENT = b"data: {"
@@ -43,6 +43,7 @@ def probe(port: int, call: Call, *, timeout_s: float = 10.0) -> bytes:
     try:
         connection.putrequest("POST", "/v1/chat/completions")
         body = call.raw.split(b"\r\n\r\n", 1)[1]
+        connection.putheader("Authorization", f"Bearer {API_KEY}")
         connection.putheader("Content-Type", "application/json")
         connection.putheader("Content-Length", str(len(body)))
         connection.endheaders(body)

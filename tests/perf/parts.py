@@ -19,8 +19,9 @@ from tests.perf.scale import CONCURRENCY, Scale
 from tests.perf.startup import startup_row
 
 CALL_BUDGET = 5.0
+SHARED_BUDGET = 7.0
 CHUNK_BUDGET = 3.5
-_GATED = "gateway, 64 slots"
+_GATED = "gateway, keys and limits, 64 slots"
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,10 +35,10 @@ class Ground:
     stub: Contender
     nginx: Contender | None
 
-    def plan(self, name: str, *, slots: str = "unlimited") -> GatewayPlan:
+    def plan(self, name: str, *, slots: str = "unlimited", keys: bool = False) -> GatewayPlan:
         """How to start a gateway of its own folder."""
         folder = self.folder / name
-        return GatewayPlan(self.root, self.stub.port, folder, self.cores.proxy, slots)
+        return GatewayPlan(self.root, self.stub.port, folder, self.cores.proxy, slots, keys)
 
     def contenders(self, *others: Contender) -> list[Contender]:
         """nginx, where there is one, and the others, in the order in which they take turns."""
@@ -45,9 +46,9 @@ class Ground:
 
 
 async def _call_rows(ground: Ground, stack: ExitStack) -> list[Row]:
-    """CPU per call: past the queue, and through it with more slots than requests."""
+    """CPU per call: past the store, and with keys, limits and slots in it."""
     gateway = _started(ground, stack, "gateway")
-    gated = _started(ground, stack, _GATED, slots="64")
+    gated = _started(ground, stack, _GATED, slots="64", keys=True)
     seen = await costs(
         ground.contenders(gateway, gated),
         rounds=ground.scale.rounds,
@@ -59,7 +60,7 @@ async def _call_rows(ground: Ground, stack: ExitStack) -> list[Row]:
         cost_row(key, what, budget=budget, gateway=seen[name], nginx=nginx)
         for key, what, budget, name in (
             ("calls", "CPU per call, slots: unlimited", CALL_BUDGET, "gateway"),
-            ("calls_gated", "CPU per call, slots: 64", None, _GATED),
+            ("calls_shared", "CPU per call, keys, limits, slots: 64", SHARED_BUDGET, _GATED),
         )
     ]
 
@@ -104,8 +105,11 @@ async def ceiling(ground: Ground) -> str:
     return f"{grouped(tally.calls / tally.wall_s)} calls/s"
 
 
-def _started(ground: Ground, stack: ExitStack, name: str, *, slots: str = "unlimited") -> Contender:
-    gateway = start_gateway(ground.plan(name.replace(", ", "_"), slots=slots), name)
+def _started(
+    ground: Ground, stack: ExitStack, name: str, *, slots: str = "unlimited", keys: bool = False
+) -> Contender:
+    folder = name.replace(", ", "_").replace(" ", "_")
+    gateway = start_gateway(ground.plan(folder, slots=slots, keys=keys), name)
     stack.callback(gateway.stop)
     return gateway
 

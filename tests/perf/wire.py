@@ -12,6 +12,7 @@ from functools import cache
 
 PUBLIC_MODEL = "demo"
 UPSTREAM_MODEL = "stub-model"
+API_KEY = "sk-bench"
 CALL_BODY_BYTES = 1024
 CHUNKS_PER_STREAM = 200
 DONE = b"data: [DONE]\n\n"
@@ -95,7 +96,7 @@ def chat_call(port: int, model: str, *, chunks: int = 0) -> Call:
     head = (
         f"POST /v1/chat/completions HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\n"
         "Accept: application/json\r\nAccept-Encoding: identity\r\nUser-Agent: sluicegate-bench\r\n"
-        "Authorization: Bearer sk-bench\r\nContent-Type: application/json\r\n"
+        f"Authorization: Bearer {API_KEY}\r\nContent-Type: application/json\r\n"
         f"Content-Length: {len(body)}\r\n\r\n"
     )
     return Call(head.encode() + body, model, chunks)

@@ -56,7 +56,7 @@ def test_a_part_of_a_configuration_is_valid(
     [
         {"sever": {}},
         {"server": {"port": 99999}},
-        {"server": {"workers": 2}},
+        {"server": {"workers": 65}},
         {"log": {"level": "loud"}},
         {"models": {"m": {"backend": "vlm"}}},
         {"runners": {"box": {"api_key": "a literal secret"}}},

@@ -136,3 +136,20 @@ def test_it_does_not_keep_the_process_alive(pipe: Pipe) -> None:
     assert sink._thread in threading.enumerate()
     sink.close()
     assert sink._thread not in threading.enumerate()
+
+
+def test_lines_of_two_writers_of_one_pipe_are_never_mixed(pipe: Pipe) -> None:
+    fcntl.fcntl(pipe.near, fcntl.F_SETPIPE_SZ, 1 << 16)
+    sinks = [pipe.sink(), pipe.sink()]
+    for number in range(1000):
+        for sink, letter in zip(sinks, (b"a", b"b"), strict=True):
+            sink.write(letter * (300 + number % 50) + b"\n")
+    reading = threading.Thread(target=lambda: seen.append(pipe.read(size)))
+    seen: list[bytes] = []
+    size = 2 * sum(301 + number % 50 for number in range(1000))
+    reading.start()
+    reading.join(10)
+    assert len(seen) == 1
+    assert all(len(set(line)) == 1 for line in seen[0].split(b"\n")[:-1])
+    for sink in sinks:
+        sink.close()
