@@ -47,9 +47,11 @@ class Scheduler:
         if asked.retried:
             ticket.order = self.comeback.order(asked.retry, ticket.order)
         seen = self._outlook(ticket, ticket.replica)
+        ahead = 0 if seen is None else self._ahead(ticket, seen)
         if seen is not None:
-            ticket.predicted = self._predicted(ticket, seen)
-        reason = self._refusal(ticket, asked) if asked.test else None
+            ticket.predicted = seen.wait(ahead)
+        hopeless = seen is not None and seen.hopeless(ahead, ticket.latest - ticket.since)
+        reason = self._refusal(ticket, asked, hopeless=hopeless) if asked.test else None
         if reason is not None:
             return self._refused(ticket, reason, asked.budget, seen)
         if asked.retried:
@@ -187,7 +189,7 @@ class Scheduler:
         learnt = self.dispatch.of_pool(ticket.pool)
         return outlook(self.domain, self.fairness, learnt, ticket.route, replica)
 
-    def _predicted(self, ticket: Ticket, seen: Outlook) -> int:
+    def _ahead(self, ticket: Ticket, seen: Outlook) -> int:
         pool, flow = ticket.pool, ticket.flow
         line = self.domain.line(flow.id, ticket.route)
         position = sum(other.order <= ticket.order for other in line)
@@ -196,16 +198,15 @@ class Scheduler:
             assert at is not None
         else:
             at = self.fairness.start(ticket)
-        return seen.wait(flow, at, work_before(line, position))
+        return seen.ahead(flow, at, work_before(line, position))
 
-    def _refusal(self, ticket: Ticket, asked: Asked) -> str | None:
+    def _refusal(self, ticket: Ticket, asked: Asked, *, hopeless: bool) -> str | None:
         domain = self.domain
         if len(domain.of_flow(ticket.pool, ticket.flow.id)) >= asked.most_in_flow:
             return "flow"
         if len(domain.of_route(ticket.route)) >= asked.most_in_route:
             return "full"
-        learnt = self.dispatch.of_pool(ticket.pool)
-        return "wait" if learnt.corrected(ticket.predicted, "q75") > asked.budget else None
+        return "wait" if hopeless else None
 
     def _queued(self, ticket: Ticket) -> Reply:
         learnt = self.dispatch.of_pool(ticket.pool)

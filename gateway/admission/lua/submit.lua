@@ -76,14 +76,15 @@ function operations.submit(replica, ticket, pool, route, runners, flow, label, r
     at, at_pool = start(t, at)
   end
   local o = outlook(pool, route, replica, rank, at + math.floor(ahead / weight))
-  if o then t[PREDICTED] = wait_of(o, flow, rank, weight, at, ahead) end
+  if o then
+    ahead = work_ahead(o, flow, rank, weight, at, ahead)
+    t[PREDICTED] = wait_behind(o, ahead)
+  end
   if test == 1 then
     if waiting >= most_in_flow then return refused(t, 'flow', budget, o, waiting) end
     local in_route = tonumber(call('ZSCORE', P .. ':at:' .. runners[1], route) or 0)
     if in_route >= most_in_route then return refused(t, 'full', budget, o, waiting) end
-    if corrected(pool, t[PREDICTED], 'q75') > budget then
-      return refused(t, 'wait', budget, o, waiting)
-    end
+    if o and hopeless(o, ahead, budget) then return refused(t, 'wait', budget, o, waiting) end
   end
   if retried == 1 then forget_retry(retry) end
   if enqueue(ticket, t, at, at_pool) then remember(t, label) end
