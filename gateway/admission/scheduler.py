@@ -114,7 +114,8 @@ class Scheduler:
         if reply[0] == b"granted":
             return Granted(reply[1].decode(), reply[2], reply[3] / 1e6)
         if reply[0] == b"queued":
-            return Queued(reply[1], reply[2] / 1e6, reply[3] / 1e6, reply[5])
+            wait_s = (reply[4] - reply[6]) / 1e6
+            return Queued(reply[1], reply[2] / 1e6, reply[3] / 1e6, reply[5], wait_s)
         return Refused(reply[1].decode(), reply[2] / 1e6, reply[3] / 1e6)
 
     def finish(self, id: str, fence: int, held_s: float, *, served: bool) -> None:

@@ -45,7 +45,7 @@ class Scheduler:
                 self.comeback.kept(asked.retry)
             return ["granted", runner, ticket.fence, domain.now]
         if asked.retried:
-            ticket.order = self.comeback.order(asked.retry, ticket.order)
+            self.comeback.keep(ticket)
         seen = self._outlook(ticket, ticket.replica)
         ahead = 0 if seen is None else self._ahead(ticket, seen)
         if seen is not None:
@@ -53,7 +53,7 @@ class Scheduler:
         hopeless = seen is not None and seen.hopeless(ahead, ticket.latest - ticket.since)
         reason = self._refusal(ticket, asked, hopeless=hopeless) if asked.test else None
         if reason is not None:
-            return self._refused(ticket, reason, asked.budget, seen)
+            return self._refused(ticket, reason, ticket.latest - ticket.since, seen)
         if asked.retried:
             self.comeback.kept(asked.retry)
         self.dispatch.enqueue(ticket)

@@ -66,7 +66,10 @@ function operations.submit(replica, ticket, pool, route, runners, flow, label, r
     if retried == 1 then forget_retry(retry) end
     return {'granted', runner, t[FENCE], now}
   end
-  if retried == 1 then t[ORDER] = order_of_retry(retry, order) end
+  if retried == 1 then
+    keep_promise(retry, t)
+    budget = t[LATEST] - since
+  end
   local at, where = standing(t)
   local at_pool, ahead, waiting = false, 0, 0
   if where:sub(1, 6) == ':ready' then
