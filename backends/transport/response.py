@@ -61,17 +61,22 @@ class Response:
         """From now on the runner may pause for `idle_s` between two pieces of the body."""
         self._held().limit_idle(idle_s)
 
+    def whole(self, limit: int) -> bytes | None:
+        """The body, if all of it is here and it is no longer than `limit` bytes; else None, and
+        nothing was read. Nearly every answer is, and not worth a coroutine.
+        """
+        connection = self._held()
+        parser = connection.parser
+        return connection.take() if parser.complete and parser.buffered <= limit else None
+
     async def read(self, limit: int) -> bytes:
         """The whole body. Raises `ReplyInvalid` beyond `limit` bytes, else as `chunk`."""
-        connection = self._held()
-        if connection.parser.complete:
-            # Nearly every answer: here already, and not worth another coroutine.
-            data = connection.take()
-            ended = len(data) <= limit
-        else:
-            data, ended = await self.read_up_to(limit)
+        here = self.whole(limit)
+        if here is not None:
+            return here
+        data, ended = await self.read_up_to(limit)
         if not ended:
-            raise ReplyInvalid(f"{connection.url} answered with more than {limit} bytes")
+            raise ReplyInvalid(f"{self._held().url} answered with more than {limit} bytes")
         return data
 
     async def read_up_to(self, limit: int) -> tuple[bytes, bool]:

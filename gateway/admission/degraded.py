@@ -15,7 +15,6 @@ from msgspec.structs import replace
 from gateway.admission.base import Lease, Ticket
 from gateway.admission.held import HeldLease, Ledger
 from gateway.admission.local import LocalGate, LocalLease
-from gateway.admission.scheduler import Granted
 from gateway.admission.topology import Topology
 from gateway.errors import Unavailable
 
@@ -117,7 +116,7 @@ class Degraded:
         id = f"{self._replica}.own{next(self._numbers)}"
         place = self._topology.place(ticket.candidates)
         runner = self._topology.id(local.runner)
-        lease = self._ledger.take(id, ticket, place, Granted(runner, 0, 0.0), local.runner)
+        lease = self._ledger.take(id, ticket, place, runner, 0)
         self._local_leases[local.runner] = self._local_leases.get(local.runner, 0) + 1
 
         def give_back() -> None:

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from gateway.admission.base import Ticket
-from gateway.admission.scheduler import Granted, Held, Scheduler
+from gateway.admission.scheduler import Held, Scheduler
 from gateway.admission.topology import Place
-from gateway.admission.waiting import Waiting
 
 MOST_DOUBTS = 10_000
 
@@ -33,7 +32,8 @@ class HeldLease:
         id: str,
         ticket: Ticket,
         place: Place,
-        granted: Granted,
+        store_runner: str,
+        fence: int,
         name: str,
         since: float,
     ) -> None:
@@ -41,8 +41,8 @@ class HeldLease:
         self.id = id
         self.ticket = ticket
         self.place = place
-        self.store_runner = granted.runner
-        self.fence = granted.fence
+        self.store_runner = store_runner
+        self.fence = fence
         self.runner = name
         self.since = since
         self.on_release: Callable[[], None] | None = None
@@ -68,13 +68,11 @@ class Ledger:
         self._doubts: dict[str, None] = {}
         self.on_change: Callable[[str], None] | None = None
 
-    def enter(self, waiting: Waiting, granted: Granted, name: str) -> HeldLease:
-        """A ticket has got its slot."""
-        return self.take(waiting.id, waiting.ticket, waiting.place, granted, name)
-
-    def take(self, id: str, ticket: Ticket, place: Place, granted: Granted, name: str) -> HeldLease:
-        """Hold a slot, named `name` here, from now on."""
-        lease = HeldLease(self, id, ticket, place, granted, name, self._clock())
+    def take(self, id: str, ticket: Ticket, place: Place, runner: str, fence: int) -> HeldLease:
+        """Hold a slot of a runner, given by its id, from now on."""
+        # By the name that it has here: the place lists the same runners in the same order.
+        name = ticket.candidates[place.runners.index(runner)]
+        lease = HeldLease(self, id, ticket, place, runner, fence, name, self._clock())
         self._leases[id] = lease
         self._in_flight[name] = self._in_flight.get(name, 0) + 1
         return lease
@@ -84,9 +82,7 @@ class Ledger:
         self._in_flight[lease.runner] -= 1
         if self._leases.pop(lease.id, None) is not None:
             held_s = self._clock() - lease.since
-            if self._scheduler.reachable:
-                self._scheduler.finish(lease.id, lease.fence, held_s, served=served)
-            else:
+            if not self._scheduler.finish(lease.id, lease.fence, held_s, served=served):
                 self.doubt(lease.id)
         if lease.on_release is not None:
             lease.on_release()

@@ -36,6 +36,8 @@ class Queued(Struct, frozen=True, gc=False):
     """Median of the predicted wait."""
     predicted_90_s: float
     order: int
+    wait_s: float
+    """How long it may wait in all."""
 
 
 class Refused(Struct, frozen=True, gc=False):
@@ -86,45 +88,63 @@ class Scheduler:
         self._most_in_flow = most_in_flow
         self._key = store.home
         self._scripts = scripts()
-
-    @property
-    def reachable(self) -> bool:
-        """Whether a call has a chance now."""
-        return self._store.up
+        self._submit, self._finish = self._scripts["submit"], self._scripts["finish"]
 
     @property
     def mailbox(self) -> bytes:
         """The stream with this replica's letters."""
         return b"%b:mail:%b" % (self._key, self._replica.encode())
 
-    async def submit(
-        self, id: str, ticket: Ticket, place: Place, *, age_s: float, order: int, test: bool
-    ) -> Granted | Queued | Refused:
-        """Ask for a slot. An id that is known already gets the answer that holds for it now."""
+    def submit(
+        self,
+        id: str,
+        ticket: Ticket,
+        place: Place,
+        age_s: float = 0.0,
+        order: int = 0,
+        *,
+        test: bool = True,
+    ) -> asyncio.Future[list[Any]]:
+        """Ask for a slot; `answer_of` reads the reply. An id that is known already gets the answer
+        that holds for it now. Without `test` it is not refused."""
         flow = ticket.flow
-        reply = await self._call(
+        return self._store.call(
+            self._submit,
+            self._key,
             (
-                *("submit", self._replica, id, place.pool, place.route, place.runners),
-                *(flow.id, flow.label, flow.rank, flow.weight, _us(ticket.cost_s)),
-                *(_us(ticket.wait_s), _us(ticket.lead_s), _us(age_s), order),
-                *(self._most_in_flow, ticket.max_waiting, ticket.policy == "ordered"),
-                *(ticket.retry, int(ticket.retried), int(ticket.last_resort), int(test)),
-            )
+                "submit",
+                self._replica,
+                id,
+                place.pool,
+                place.route,
+                place.runners,
+                flow.id,
+                flow.label,
+                flow.rank,
+                flow.weight,
+                int(ticket.cost_s * 1e6),
+                int(ticket.wait_s * 1e6),
+                int(ticket.lead_s * 1e6),
+                int(age_s * 1e6),
+                order,
+                self._most_in_flow,
+                ticket.max_waiting,
+                ticket.policy == "ordered",
+                ticket.retry,
+                int(ticket.patience_s * 1e6),
+                1 if ticket.last_resort else 0,
+                1 if test else 0,
+            ),
         )
-        if reply[0] == b"granted":
-            return Granted(reply[1].decode(), reply[2], reply[3] / 1e6)
-        if reply[0] == b"queued":
-            wait_s = (reply[4] - reply[6]) / 1e6
-            return Queued(reply[1], reply[2] / 1e6, reply[3] / 1e6, reply[5], wait_s)
-        return Refused(reply[1].decode(), reply[2] / 1e6, reply[3] / 1e6)
 
-    def finish(self, id: str, fence: int, held_s: float, *, served: bool) -> None:
-        """Give a slot back. Needs no answer, and gets through before whatever is called later."""
-        _unheeded(self._call(("finish", id, fence, _us(held_s), int(served))))
+    def finish(self, id: str, fence: int, held_s: float, *, served: bool) -> bool:
+        """Give a slot back; gets through before whatever is called later. False if not sent."""
+        arguments = ("finish", id, fence, int(held_s * 1e6), 1 if served else 0)
+        return self._store.tell(self._finish, self._key, arguments)
 
     def cancel(self, id: str) -> None:
         """Take a ticket out, whatever has become of it."""
-        _unheeded(self._call(("cancel", id, 0)))
+        self._tell(("cancel", id, 0))
 
     async def expire(self, id: str) -> float:
         """Take out a ticket whose time is over; when to come again, in seconds."""
@@ -133,11 +153,11 @@ class Scheduler:
 
     def set_runner(self, runner: str, slots: int) -> None:
         """Report the slots of a runner, by its id."""
-        _unheeded(self._call(("set_runner", self._replica, runner, slots)))
+        self._tell(("set_runner", self._replica, runner, slots))
 
     def forget_runner(self, runner: str) -> None:
         """This replica has nothing to do with a runner any more."""
-        _unheeded(self._call(("forget_runner", self._replica, runner)))
+        self._tell(("forget_runner", self._replica, runner))
 
     async def sync(
         self, runners: Sequence[str | int], held: Sequence[Held], waiting: Sequence[str]
@@ -171,6 +191,10 @@ class Scheduler:
         state: bytes = await self._call(("state",))
         return state
 
+    def _tell(self, arguments: tuple[Any, ...]) -> None:
+        # A failure shows in the store's state and is mended by `sync`, or by the lease's end.
+        self._store.tell(self._scripts[arguments[0]], self._key, arguments)
+
     def _call(self, arguments: tuple[Any, ...]) -> asyncio.Future[Any]:
         return self._store.call(self._scripts[arguments[0]], self._key, arguments)
 
@@ -179,11 +203,11 @@ def _us(time_s: float) -> int:
     return int(time_s * 1e6)
 
 
-def _unheeded(reply: asyncio.Future[Any]) -> None:
-    # A failure shows in the store's state and is mended by `sync`, or by the lease's end.
-    reply.add_done_callback(_look_away)
-
-
-def _look_away(reply: asyncio.Future[Any]) -> None:
-    if not reply.cancelled():
-        reply.exception()
+def answer_of(reply: list[Any]) -> Granted | Queued | Refused:
+    """What the store's reply to `submit` means."""
+    if reply[0] == b"granted":
+        return Granted(reply[1].decode(), reply[2], reply[3] / 1e6)
+    if reply[0] == b"queued":
+        wait_s = (reply[4] - reply[6]) / 1e6
+        return Queued(reply[1], reply[2] / 1e6, reply[3] / 1e6, reply[5], wait_s)
+    return Refused(reply[1].decode(), reply[2] / 1e6, reply[3] / 1e6)

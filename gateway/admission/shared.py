@@ -9,21 +9,32 @@ import asyncio
 import itertools
 import logging
 import secrets
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Coroutine, Iterable
+from typing import Any
 
 from gateway.admission.base import Lease, Ticket
 from gateway.admission.degraded import Degraded
-from gateway.admission.held import HeldLease, Ledger
+from gateway.admission.held import Ledger
 from gateway.admission.local import LocalGate
 from gateway.admission.mailbox import Letter, Mailbox
 from gateway.admission.refusal import refusal
-from gateway.admission.scheduler import OFFER_S, Granted, Queued, Refused, Scheduler
+from gateway.admission.scheduler import (
+    OFFER_S,
+    Granted,
+    Queued,
+    Refused,
+    Scheduler,
+    answer_of,
+)
 from gateway.admission.topology import Topology
 from gateway.admission.upkeep import Upkeep
 from gateway.admission.waiting import Moved, Waiting
 from gateway.store import Store, StoreDown
 
 logger = logging.getLogger(__name__)
+
+MOST_EARLY = 256
+"""Letters kept that nobody here waits for yet."""
 
 
 class SharedGate:
@@ -49,6 +60,7 @@ class SharedGate:
         self._topology = Topology()
         self._slots: dict[str, int] = {}
         self._waiting: dict[str, Waiting] = {}
+        self._early: dict[str, Granted | Refused] = {}
         self._scheduler = Scheduler(store, replica=self.replica, most_in_flow=most_in_flow)
         self._ledger = Ledger(self._scheduler, clock)
         self._degraded = Degraded(
@@ -112,12 +124,29 @@ class SharedGate:
 
     async def admit(self, ticket: Ticket) -> Lease:
         """See `Admission.admit`."""
+        sent = self._clock()
         if self._degraded.active:
-            return await self._on_our_own(ticket, self._clock())
+            return await self._on_our_own(ticket, sent)
         id = f"{self.replica}.{next(self._numbers):010x}"
         place = self._topology.place(ticket.candidates)
-        waiting = Waiting(id, ticket, place, self._clock(), self._loop)
-        return await self._through_the_store(waiting, test=True)
+        try:
+            reply = await self._scheduler.submit(id, ticket, place)
+        except StoreDown:
+            self._ledger.doubt(id)
+            return await self._on_our_own(ticket, sent)
+        except asyncio.CancelledError:
+            self._scheduler.cancel(id)
+            raise
+        if ticket.permit is not None:
+            try:
+                ticket.permit()
+            except BaseException:
+                self._scheduler.cancel(id)
+                raise
+        if reply[0] == b"granted" and self._clock() - sent < OFFER_S:
+            return self._ledger.take(id, ticket, place, reply[1].decode(), reply[2])
+        waiting = Waiting(id, ticket, place, sent, self._loop)
+        return await self._with(waiting, self._go_on(waiting, answer_of(reply), sent))
 
     def know(self, runner: str, identity: str) -> None:
         """See `Admission.know`."""
@@ -154,34 +183,42 @@ class SharedGate:
         here = sum(runner in waiting.ticket.candidates for waiting in self._waiting.values())
         return here + self._degraded.waiting(runner)
 
-    async def _through_the_store(self, waiting: Waiting, *, test: bool) -> Lease:
+    async def _through_the_store(self, waiting: Waiting) -> Lease:
+        """Submit a ticket that has waited before: it is not tested again."""
+        return await self._with(waiting, self._submit_and_go_on(waiting))
+
+    async def _with(self, waiting: Waiting, work: Coroutine[Any, Any, Lease]) -> Lease:
+        """Do something about a ticket that letters may come for meanwhile."""
         self._waiting[waiting.id] = waiting
+        early = self._early.pop(waiting.id, None)
+        if early is not None:
+            waiting.end(early)
         try:
-            return await self._submit_and_wait(waiting, test=test)
+            return await work
         except asyncio.CancelledError:
             self._scheduler.cancel(waiting.id)
             raise
         finally:
             self._waiting.pop(waiting.id, None)
 
-    async def _submit_and_wait(self, waiting: Waiting, *, test: bool) -> Lease:
-        ticket, sent = waiting.ticket, self._clock()
+    async def _submit_and_go_on(self, waiting: Waiting) -> Lease:
+        sent = self._clock()
         try:
-            answer = await self._scheduler.submit(
-                waiting.id,
-                ticket,
-                waiting.place,
-                age_s=sent - waiting.since,
-                order=waiting.order,
-                test=test,
-            )
+            reply = await self._submit_again(waiting, sent)
         except StoreDown:
             self._ledger.doubt(waiting.id)
-            return await self._on_our_own(ticket, waiting.since)
+            return await self._on_our_own(waiting.ticket, waiting.since)
+        return await self._go_on(waiting, answer_of(reply), sent)
+
+    async def _go_on(
+        self, waiting: Waiting, answer: Granted | Queued | Refused, sent: float
+    ) -> Lease:
+        """Do what the store's answer to a ticket asks for; wait, if that is what it is."""
+        ticket = waiting.ticket
         if isinstance(answer, Queued):
             waiting.wait(answer)
             outcome = await self._wait(waiting)
-        elif isinstance(answer, Granted) and self._clock() - sent > OFFER_S:
+        elif isinstance(answer, Granted) and self._clock() - sent >= OFFER_S:
             # This process stood still: the lease may be another's by now.
             self._scheduler.cancel(waiting.id)
             return await self._on_our_own(ticket, waiting.since)
@@ -191,7 +228,7 @@ class SharedGate:
             return await self._on_our_own(ticket, waiting.since)
         if isinstance(outcome, Refused):
             raise refusal(ticket, outcome, slots=self._slots_of(ticket))
-        return self._ledger.enter(waiting, outcome, self._name(waiting, outcome))
+        return self._ledger.take(waiting.id, ticket, waiting.place, outcome.runner, outcome.fence)
 
     async def _wait(self, waiting: Waiting) -> Granted | Refused | Moved:
         left_s = waiting.since + waiting.ticket.wait_s - self._clock()
@@ -221,23 +258,29 @@ class SharedGate:
                 return lease
             id = f"{self.replica}.{next(self._numbers):010x}"
             place = self._topology.place(ticket.candidates)
-            return await self._through_the_store(
-                Waiting(id, ticket, place, since, self._loop), test=False
-            )
+            return await self._through_the_store(Waiting(id, ticket, place, since, self._loop))
 
     def _deliver(self, letter: Letter) -> None:
         kind, id = letter[0], letter[1]
-        waiting = self._waiting.get(id)
         if kind == "refused":
-            if waiting is not None:
-                waiting.end(Refused("hopeless", letter[2] / 1e6, letter[3] / 1e6))
+            self._end(id, Refused("hopeless", letter[2] / 1e6, letter[3] / 1e6))
             return
         granted = Granted(letter[2], letter[3], letter[4] / 1e6)
         if self._upkeep.store_time() - granted.at_s > OFFER_S / 2:
             # Read too late: only the store knows whether it still holds.
             self._upkeep.sync_soon()
-        elif waiting is not None:
-            waiting.end(granted)
+        else:
+            self._end(id, granted)
+
+    def _end(self, id: str, outcome: Granted | Refused) -> None:
+        waiting = self._waiting.get(id)
+        if waiting is not None:
+            waiting.end(outcome)
+        else:
+            # The letter may overtake the answer that the ticket waits.
+            self._early[id] = outcome
+            if len(self._early) > MOST_EARLY:
+                del self._early[next(iter(self._early))]
 
     async def _sync(self) -> None:
         """Tell the store what we have and hold, and take in what it says."""
@@ -260,18 +303,17 @@ class SharedGate:
         for id in answer.unknown:
             waiting = self._waiting.get(id)
             if waiting is not None and not waiting.outcome.done():
-                self._upkeep.spawn(self._submit_again(waiting))
+                self._upkeep.spawn(self._make_known(waiting))
 
-    async def _submit_again(self, waiting: Waiting) -> None:
+    def _submit_again(self, waiting: Waiting, now: float) -> asyncio.Future[list[Any]]:
+        """With its age, and its place in its line."""
+        ticket, place, age_s = waiting.ticket, waiting.place, now - waiting.since
+        return self._scheduler.submit(waiting.id, ticket, place, age_s, waiting.order, test=False)
+
+    async def _make_known(self, waiting: Waiting) -> None:
+        """The store has forgotten a ticket."""
         try:
-            answer = await self._scheduler.submit(
-                waiting.id,
-                waiting.ticket,
-                waiting.place,
-                age_s=self._clock() - waiting.since,
-                order=waiting.order,
-                test=False,
-            )
+            answer = answer_of(await self._submit_again(waiting, self._clock()))
         except StoreDown:
             return  # it is unknown at the next sync, too
         if isinstance(answer, Queued):
@@ -296,11 +338,3 @@ class SharedGate:
 
     def _slots_of(self, ticket: Ticket) -> int:
         return sum(self._slots.get(name, 0) for name in ticket.candidates)
-
-    def _name(self, waiting: Waiting, granted: Granted) -> str:
-        """The candidate that was granted, by the name it has in this replica's configuration."""
-        at = waiting.place.runners.index(granted.runner)
-        return waiting.ticket.candidates[at]
-
-
-__all__ = ["HeldLease", "SharedGate"]

@@ -1,36 +1,67 @@
-"""What a request is charged in the end, whatever has become of it."""
+"""What a request takes of the limits that apply, and what it is charged in the end."""
 
 from __future__ import annotations
 
 from gateway.exchange import Exchange
 from gateway.limits.estimate import BYTES_PER_TOKEN
-from gateway.limits.reservation import Reservation
+from gateway.limits.pending import Pending
 
 
 class Account:
-    """One reservation, ended exactly once by `close`."""
+    """One reservation, made by `check` or `wait` and ended exactly once by `refund` or `close`."""
 
-    __slots__ = ("_body_bytes", "_reservation")
+    __slots__ = ("_body_bytes", "_exchange", "_pending", "checked")
 
-    def __init__(self, reservation: Reservation, body_bytes: int) -> None:
-        self._reservation = reservation
+    def __init__(self, pending: Pending, exchange: Exchange, body_bytes: int) -> None:
+        self._pending = pending
+        self._exchange = exchange
         self._body_bytes = body_bytes
+        self.checked = False
+        """Whether the limits have let the request in."""
+
+    @property
+    def answered(self) -> bool:
+        """Whether `check` may be called."""
+        return self._pending.answered
+
+    def check(self) -> None:
+        """Raises what refuses the request. Only once the store has answered."""
+        reservation = self._pending.result()
+        self.checked = True
+        self._exchange.limit_headers = reservation.headers
+
+    def permit(self) -> None:
+        """`check`, unless that has been done."""
+        if not self.checked:
+            self.check()
+
+    async def wait(self) -> None:
+        """`check`, as soon as the store has answered."""
+        await self._pending.wait()
+        self.check()
 
     def refund(self) -> None:
         """Nothing of an answer was sent. Never waits or raises."""
-        self._reservation.refund()
+        reservation = self._pending.taken
+        if reservation is not None:
+            reservation.refund()
 
-    def close(self, exchange: Exchange) -> None:
+    def close(self) -> None:
         """Settle with what is known of the exchange. Never waits or raises.
 
         What ended before a runner took it costs nothing. What was answered costs the tokens that
         the runner counted; of an answer that broke off, the prompt as estimated and the pieces that
         came.
         """
+        reservation = self._pending.taken
+        if reservation is None:
+            self._pending.abandon()
+            return
+        exchange = self._exchange
         usage = exchange.usage
         if usage is not None:
-            self._reservation.settle(usage.prompt_tokens + usage.completion_tokens)
+            reservation.settle(usage.prompt_tokens + usage.completion_tokens)
         elif exchange.sent is None:
-            self._reservation.refund()
+            reservation.refund()
         else:
-            self._reservation.settle(self._body_bytes // BYTES_PER_TOKEN + exchange.chunks)
+            reservation.settle(self._body_bytes // BYTES_PER_TOKEN + exchange.chunks)

@@ -118,6 +118,8 @@ class Dispatcher:
             runner.in_flight += 1
             handed_over = False
             try:
+                if not demand.let_in:
+                    await demand.wait()
                 backend = runner.backend
                 assert backend is not None
                 if prepared is None or runner is not runners[0]:
@@ -170,9 +172,10 @@ class Dispatcher:
             cost_s=demand.cost_s,
             lead_s=demand.lead_s,
             retry=demand.retry,
-            retried=demand.retried,
+            patience_s=demand.patience_s,
             last_resort=target is route.targets[-1],
             progress=demand.progress,
+            permit=None if demand.account is None else demand.account.permit,
         )
         for runner in runners:
             runner.claims += 1

@@ -140,22 +140,25 @@ class InferenceHandler:
             declared=exchange.content_length,
             encoding=exchange.content_encoding,
             limits=self.limits,
+            direct=offered,
         )
         call = read_call(exchange.operation, body)
         exchange.stream = call.stream
         route = table.resolve(call.model, principal.models)
         exchange.model = route.model
         principal, service_class = self._standing(principal, exchange, call)
-        demand = demand_of(exchange, call, body, principal, service_class, route, self._times)
         with Departure(receive, task, offered):
-            account = await self._account(principal, route, body, call, exchange)
+            account = self._account(principal, route, body, call, exchange)
+            demand = demand_of(
+                exchange, call, body, principal, service_class, route, self._times, account
+            )
             try:
                 await self._answer(call, route, exchange, demand, responder)
             except GatewayError:
                 account.refund()
                 raise
             finally:
-                account.close(exchange)
+                account.close()
         self._times.note_of(exchange, len(body))
 
     async def _identify(self, exchange: Exchange, scope: Scope) -> Principal:
@@ -189,18 +192,19 @@ class InferenceHandler:
             exchange.tenant = standing.principal.tenant
         return standing.principal, standing.service_class
 
-    async def _account(
+    def _account(
         self, principal: Principal, route: Route, body: bytes, call: Call, exchange: Exchange
     ) -> Account:
-        """Take the request from the limits that apply. Raises `RateLimited`."""
-        reservation = await self._limiter.reserve(
-            principal,
-            route.model,
-            route.limits,
-            tokens=estimate_tokens(len(body), most_tokens(call)),
-        )
-        exchange.limit_headers = reservation.headers
-        return Account(reservation, len(body))
+        """Ask the limits that apply to let the request in; the answer comes with that of the slot.
+
+        Raises `RateLimited` where it is here already.
+        """
+        tokens = estimate_tokens(len(body), most_tokens(call))
+        pending = self._limiter.begin(principal, route.model, route.limits, tokens=tokens)
+        account = Account(pending, exchange, len(body))
+        if pending.answered:
+            account.check()
+        return account
 
     async def _answer(
         self, call: Call, route: Route, exchange: Exchange, demand: Demand, responder: Responder

@@ -33,8 +33,12 @@ async def relay(
     try:
         if run.prepared.call.stream:
             await _relay_stream(run, responder, exchange, clock=clock, gaps=gaps)
-        else:
+        elif (body := run.response.whole(BULK_BYTES)) is None:
             await _relay_reply(run, responder, exchange, clock=clock)
+        else:
+            reply = _read_reply(run, body, exchange, clock())
+            if not responder.answer(reply):
+                await responder.reply(reply)
     except BackendError as error:
         raise as_gateway_error(run.runner.name, error) from error
 
@@ -44,12 +48,7 @@ async def _relay_reply(
 ) -> None:
     body, ended = await run.response.read_up_to(BULK_BYTES)
     if ended:
-        reply = run.backend.read_reply(run.prepared, body)
-        exchange.usage = reply.usage
-        exchange.first_token = exchange.last_token = clock()
-        # The runner is done with it: its slot need not wait for a slow reader.
-        run.close(served=True)
-        await responder.reply(reply.body)
+        await responder.reply(_read_reply(run, body, exchange, clock()))
         return
     bulk = run.backend.bulk(run.prepared)
     exchange.first_token = clock()
@@ -66,6 +65,16 @@ async def _relay_reply(
     exchange.usage = bulk.usage
     run.close(served=True)
     await responder.end(bulk.finish())
+
+
+def _read_reply(run: Run, body: bytes, exchange: Exchange, now: float) -> bytes:
+    """What the caller gets of a complete reply that was here at `now`."""
+    reply = run.backend.read_reply(run.prepared, body)
+    exchange.usage = reply.usage
+    exchange.first_token = exchange.last_token = now
+    # The runner is done with it: its slot need not wait for a slow reader.
+    run.close(served=True)
+    return reply.body
 
 
 class BrokenReply(Exception):

@@ -33,13 +33,17 @@ class Responder:
         self._events = False
         self.started = False
 
+    def answer(self, body: bytes) -> bool:
+        """Send a complete JSON answer without waiting; False if `reply` has to be awaited."""
+        offered = self._direct
+        if offered is None or not offered.answer(200, self._reply_lines(body), body):
+            return False
+        self._note(200)
+        return True
+
     async def reply(self, body: bytes) -> None:
-        """Send a complete JSON answer."""
-        lines = self._lines(f"{_JSON}content-length: {len(body)}\r\n")
-        if self._direct is not None and self._direct.answer(200, lines, body):
-            self._note(200)
-            return
-        await self._start(200, _pairs(lines))
+        """Send a complete JSON answer; waits while the client reads too slowly."""
+        await self._start(200, _pairs(self._reply_lines(body)))
         await self._send({"type": "http.response.body", "body": body})
 
     async def begin(self, *, events: bool) -> None:
@@ -85,6 +89,9 @@ class Responder:
     def _note(self, status: int) -> None:
         self.started = True
         self._exchange.status = status
+
+    def _reply_lines(self, body: bytes) -> bytes:
+        return self._lines(f"{_JSON}content-length: {len(body)}\r\n")
 
     def _lines(self, more: str = "") -> bytes:
         """The headers of every answer, and `more`, each line ended by CRLF."""

@@ -15,8 +15,9 @@ from gateway.limits.denial import denial, repeated_denial
 from gateway.limits.headers import rate_headers
 from gateway.limits.held import HeldLeases
 from gateway.limits.local import LocalBuckets
+from gateway.limits.pending import FREE, Pending
 from gateway.limits.plan import Plan, Plans
-from gateway.limits.reservation import NOTHING, Reservation
+from gateway.limits.reservation import Reservation
 from gateway.limits.shared import PREFIX, SharedBuckets, limits_script
 from gateway.principal import Limits, Principal
 from gateway.store import Script, Store, StoreDown
@@ -71,36 +72,40 @@ class Limiter:
             task.cancel()
             await asyncio.wait([task])
 
-    async def reserve(
+    def begin(
         self, principal: Principal, model: str, model_limits: Limits, *, tokens: int
-    ) -> Reservation:
-        """Take a request and `tokens` from every bucket that applies, or raise `RateLimited`.
+    ) -> Pending:
+        """Ask for a request and `tokens` from every bucket that applies.
 
-        Where none applies, the store is not asked. Raises `Unavailable` when the store is down and
-        that closes the gateway. When cancelled, whatever was taken is given back.
+        Where none applies, the store is not asked. Raises `RateLimited` where that is certain.
         """
         plan = self._plans.get(principal, model, model_limits)
         if not plan.buckets:
-            return NOTHING
+            return FREE
         if plan.block is not None:
             error = repeated_denial(plan, plan.block, tokens, self._clock())
             if error is not None:
                 raise error
         lease = self._held.name() if plan.holding else ""
         call = self._shared.reserve(lease, tokens, plan.every)
-        if not call.done():
-            waiter = self._loop.create_future()
-            call.add_done_callback(functools.partial(_wake, waiter))
-            try:
-                # The call itself must not be cancelled: what it took would never be known.
-                await waiter
-            except asyncio.CancelledError:
-                call.add_done_callback(functools.partial(self._give_back, plan, lease, tokens))
-                raise
+        return Pending(call, functools.partial(self._take, plan, lease, tokens))
+
+    async def reserve(
+        self, principal: Principal, model: str, model_limits: Limits, *, tokens: int
+    ) -> Reservation:
+        """`begin`, and wait for the answer. Raises `RateLimited`, and `Unavailable` when the store
+        is down and that closes the gateway. When cancelled, whatever was taken is given back.
+        """
+        return await self.begin(principal, model, model_limits, tokens=tokens).wait()
+
+    def _take(
+        self, plan: Plan, lease: str, tokens: int, call: asyncio.Future[list[int]]
+    ) -> Reservation:
         try:
-            return self._answered(plan, lease, tokens, call.result())
+            reply = call.result()
         except StoreDown:
             return self._reserve_locally(plan, lease, tokens)
+        return self._answered(plan, lease, tokens, reply)
 
     def settle(self, reservation: Reservation, *, back: int, actual: int) -> None:
         """See `Settler.settle`; for reservations only."""
@@ -186,12 +191,6 @@ class Limiter:
         reservation = self._answered(plan, lease, tokens, reply, local=True)
         self.granted_locally += 1
         return reservation
-
-    def _give_back(
-        self, plan: Plan, lease: str, tokens: int, call: asyncio.Future[list[int]]
-    ) -> None:
-        if call.exception() is None and not call.result()[0]:
-            self._answered(plan, lease, tokens, call.result()).refund()
 
     def _now_us(self) -> int:
         return int(self._clock() * 1e6)

@@ -59,18 +59,9 @@ class SharedBuckets:
 
     def touch(self, id: str, leases: list[str]) -> None:
         """These requests still run."""
-        call = self._store.call(self._script, self._prefix, (TOUCH, id, *leases))
-        call.add_done_callback(self._note_loss)
+        self._store.tell(self._script, self._prefix, (TOUCH, id, *leases))
 
     def _tell(self, correction: tuple[Any, ...]) -> None:
-        call = self._store.call(self._script, self._prefix, correction)
-        if call.done() and call.exception() is not None:
-            # It was not sent. One that was may have taken effect, and must not be sent again.
+        if not self._store.tell(self._script, self._prefix, correction):
+            # One that was sent may have taken effect, and must not be sent again.
             self._untold.append(correction)
-        else:
-            call.add_done_callback(self._note_loss)
-
-    def _note_loss(self, call: asyncio.Future[Any]) -> None:
-        failure = call.exception()
-        if failure is not None and self._losses.may_log(self._clock()):
-            logger.warning("the store may not know what requests really took: %s", failure)

@@ -26,7 +26,7 @@ MOST_REFUSED = 3
 
 _GRACE_S = 0.005
 
-_Command: TypeAlias = tuple["asyncio.Future[Any]", float, Script | None, bytes]
+_Command: TypeAlias = tuple["asyncio.Future[Any] | None", float, Script | None, bytes]
 """What waits for it, when it was sent, the script that it calls if it calls one, and its bytes."""
 
 
@@ -82,6 +82,16 @@ class Pipeline(asyncio.Protocol):
         self._issue((future, loop.time(), script, script.command(key, arguments)))
         return future
 
+    def tell(self, script: Script, key: bytes, arguments: Any) -> bool:
+        """Call a script whose reply nobody needs, at half the cost; False if it was not sent.
+
+        One that was sent may still be lost with the connection.
+        """
+        if self._lost is not None or len(self._pending) >= MOST_PENDING:
+            return False
+        self._issue((None, self._loop.time(), script, script.command(key, arguments)))
+        return True
+
     def command(self, *parts: bytes) -> asyncio.Future[Any]:
         """Send a plain command; otherwise like `run`."""
         future = self._loop.create_future()
@@ -135,8 +145,9 @@ class Pipeline(asyncio.Protocol):
                     refused = self._answer_refusal(command, str(reply), refused)
                 else:
                     refused = 0
-                    if not command[0].done():
-                        command[0].set_result(reply)
+                    future = command[0]
+                    if future is not None and not future.done():
+                        future.set_result(reply)
         except (hiredis.ProtocolError, IndexError) as error:
             self._lose(StoreDown(f"a reply that makes no sense: {error}"))
         self._refused = refused
@@ -184,8 +195,8 @@ class Pipeline(asyncio.Protocol):
         self._on_lost(reason)
 
 
-def _fail(future: asyncio.Future[Any], reason: StoreDown) -> None:
-    if not future.done():
+def _fail(future: asyncio.Future[Any] | None, reason: StoreDown) -> None:
+    if future is not None and not future.done():
         future.set_exception(StoreDown(str(reason)))
         # Nobody may be left to await it; that must not be reported as an error of ours.
         future.exception()

@@ -105,6 +105,13 @@ class Store:
         future.exception()
         return future
 
+    def tell(self, script: Script, key: bytes, arguments: Any) -> bool:
+        """`call` for a reply that nobody needs; False if the store is down and it was not sent."""
+        lines = self._lines
+        line = lines.only or lines.of_key(key)
+        pipeline = None if line is None else line.pipeline
+        return pipeline is not None and pipeline.tell(script, key, arguments)
+
     def _tell(self, up: bool) -> None:
         for listener in self._listeners:
             listener(up)

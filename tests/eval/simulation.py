@@ -18,6 +18,8 @@ REPLICA, RUNNER, POOL, ROUTE = "replica", "runner", "pool", "route"
 SYNC_US = 4 * SECOND
 """Half as often as the gateway: often enough to confirm an offer and to renew a lease in time."""
 PUMP_US = SECOND
+PATIENCE = 3
+"""As the gateway has it, without a time-out of the client's that would bound it."""
 BEGIN_US = 1_000 * SECOND
 
 
@@ -115,7 +117,7 @@ class Simulation:
             *(REPLICA, ticket, POOL, ROUTE, [RUNNER], request.flow, request.flow),
             *(request.rank, request.weight, request.cost_us, request.budget_us, request.budget_us),
             *(0, 0, self.most_in_flow, self.most_in_route, 0),
-            *(request.body, int(request.attempt > 0), 1, 1),
+            *(request.body, PATIENCE * request.budget_us if request.attempt else 0, 1, 1),
         )
         self._answer(ticket, request, reply)
 

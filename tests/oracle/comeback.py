@@ -9,7 +9,6 @@ from tests.oracle.forecast import Outlook
 from tests.oracle.limits import (
     LEAST_RETRY,
     MOST_RETRY,
-    PATIENCE,
     RETRIES_CLEARED_AT_ONCE,
     RETRIES_KEPT,
     RETRY_KEPT,
@@ -50,13 +49,13 @@ class Comeback:
             self.promises[ticket.retry] = Promise(ticket.order, due, now + RETRY_KEPT)
         return place - now
 
-    def keep(self, ticket: Ticket) -> None:
+    def keep(self, ticket: Ticket, patience: int) -> None:
         """One who has come again when it was told to has its old order, and more time to wait."""
         self.clear()
         promise = self.promises.get(ticket.retry)
         if promise is not None and self._domain.now >= promise.due:
             ticket.order = min(ticket.order, promise.order)
-            ticket.latest = ticket.since + PATIENCE * (ticket.latest - ticket.since)
+            ticket.latest = max(ticket.latest, ticket.since + patience)
 
     def kept(self, retry: str) -> None:
         """It has a place, or a slot, now."""

@@ -19,8 +19,6 @@ REAPED_AT_ONCE = 64
 
 LEAST_RETRY = 1 * SECOND
 MOST_RETRY = 60 * SECOND
-PATIENCE = 3
-"""Budgets that one may wait who comes again when it was told to."""
 RETRY_KEPT = 300 * SECOND
 RETRIES_KEPT = 10_000
 RETRIES_CLEARED_AT_ONCE = 64

@@ -41,11 +41,11 @@ class Scheduler:
         runner = self._free_runner(ticket, in_order=asked.in_order)
         if runner is not None:
             self.dispatch.grant(ticket, runner)
-            if asked.retried:
+            if asked.patience:
                 self.comeback.kept(asked.retry)
             return ["granted", runner, ticket.fence, domain.now]
-        if asked.retried:
-            self.comeback.keep(ticket)
+        if asked.patience:
+            self.comeback.keep(ticket, asked.patience)
         seen = self._outlook(ticket, ticket.replica)
         ahead = 0 if seen is None else self._ahead(ticket, seen)
         if seen is not None:
@@ -54,7 +54,7 @@ class Scheduler:
         reason = self._refusal(ticket, asked, hopeless=hopeless) if asked.test else None
         if reason is not None:
             return self._refused(ticket, reason, ticket.latest - ticket.since, seen)
-        if asked.retried:
+        if asked.patience:
             self.comeback.kept(asked.retry)
         self.dispatch.enqueue(ticket)
         return self._queued(ticket)

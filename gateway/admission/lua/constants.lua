@@ -43,7 +43,6 @@ local PUMP_STEPS = 64         -- most dispatches of one call
 local SCAN = 4                -- tickets of a line that are looked at in one go
 local MAX_RETRY = 60000000    -- client libraries ignore longer waits, or give up on them
 local MIN_RETRY = 1000000
-local PATIENCE = 3            -- budgets that a request may wait which comes again when told to
 local RETRY_KEPT = 300000000  -- how long a refused request is recognised when it comes again
 local MOST_RETRIES = 10000
 local HEAD_START = 60000000   -- how far ahead of its pool a flow may be held, for each slot

@@ -240,7 +240,7 @@ class Trace:
             most_in_route=random.choice((5, 256, 256)),
             in_order=random.choice((False, True)),
             retry=retry,
-            retried=again,
+            patience=random.choice((1, 2 * budget, 60 * SECOND)) if again else 0,
             books=random.randint(0, 3) > 0,
             test=random.randint(0, 5) > 0,
         )
