@@ -52,8 +52,9 @@ class Ticket(Struct, frozen=True, gc=False):
     """Latest start it wants, counted from its arrival: the order within its flow."""
     retry: str = ""
     """Tells this request from others when it comes again; letters and digits of our own making."""
-    retried: bool = False
-    """It says that it was refused before."""
+    patience_s: float = 0.0
+    """How long it may wait instead of `wait_s` if it was refused before and has come again when it
+    was told to; 0 if it does not say that it was refused before."""
     last_resort: bool = True
     """Nothing else will be tried for it: a refusal gives it a time to come again."""
     progress: Progress | None = None

@@ -36,6 +36,8 @@ class Queued(Struct, frozen=True, gc=False):
     """Median of the predicted wait."""
     predicted_90_s: float
     order: int
+    wait_s: float
+    """How long it may wait in all."""
 
 
 class Refused(Struct, frozen=True, gc=False):
@@ -129,7 +131,7 @@ class Scheduler:
                 ticket.max_waiting,
                 ticket.policy == "ordered",
                 ticket.retry,
-                1 if ticket.retried else 0,
+                int(ticket.patience_s * 1e6),
                 1 if ticket.last_resort else 0,
                 1 if test else 0,
             ),
@@ -206,5 +208,6 @@ def answer_of(reply: list[Any]) -> Granted | Queued | Refused:
     if reply[0] == b"granted":
         return Granted(reply[1].decode(), reply[2], reply[3] / 1e6)
     if reply[0] == b"queued":
-        return Queued(reply[1], reply[2] / 1e6, reply[3] / 1e6, reply[5])
+        wait_s = (reply[4] - reply[6]) / 1e6
+        return Queued(reply[1], reply[2] / 1e6, reply[3] / 1e6, reply[5], wait_s)
     return Refused(reply[1].decode(), reply[2] / 1e6, reply[3] / 1e6)

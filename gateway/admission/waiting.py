@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from gateway.admission.base import Ticket
 from gateway.admission.scheduler import Granted, Queued, Refused
@@ -41,6 +42,8 @@ class Waiting:
         """The store has given it a place."""
         self.queued = True
         self.order = place.order
+        if place.wait_s > self.ticket.wait_s:
+            self.ticket = replace(self.ticket, wait_s=place.wait_s)
         progress = self.ticket.progress
         if progress is not None:
             progress.ahead, progress.predicted_s = place.ahead, place.predicted_s

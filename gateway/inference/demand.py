@@ -16,6 +16,7 @@ from gateway.principal import Principal, ServiceClass
 from gateway.routing.table import Route
 
 _LONGEST_S = 86_400.0
+_PATIENCE = 3.0
 _FINGERPRINTED = 1024
 _TOKEN_LIMITS = ("max_completion_tokens", "max_tokens")
 
@@ -28,7 +29,7 @@ class Demand(Struct, frozen=True, gc=False):
     wait_s: float
     lead_s: float
     retry: str
-    retried: bool
+    patience_s: float
     progress: Progress | None
     account: Account | None = None
     """The limits, which must have let the request in before a runner gets it."""
@@ -59,24 +60,27 @@ def demand_of(
     A caller's explicit deadline (`x-request-timeout-ms`) bounds the wait to what is left of it
     after the answer, and puts the request in order of slack. The time-out of a client library only
     bounds the wait: each try of it has a time-out of its own, so all but twice the predicted
-    service may be waited, and never less than a quarter.
+    service may be waited, and never less than a quarter. A request that comes again may wait three
+    times as long as one that comes first, within the same bounds.
     """
     flow = flow_of(principal.tenant, service_class, principal.weight)
     cost_s = times.predict(route.model, call.operation, len(body), most_tokens(call))
     wait_s = lead_s = route.waits[service_class]
+    retried = exchange.retry_count is not None and exchange.retry_count != b"0"
+    patience_s = wait_s * _PATIENCE if retried else 0.0
     if exchange.timeout_ms is not None:
         deadline_s = _number(exchange.timeout_ms, 1000.0)
         if deadline_s is not None:
             lead_s = max(0.0, deadline_s - cost_s)
-            wait_s = min(wait_s, lead_s)
+            wait_s, patience_s = min(wait_s, lead_s), min(patience_s, lead_s)
     if exchange.read_timeout is not None:
         silence_s = _number(exchange.read_timeout, 1.0)
         if silence_s is not None:
-            wait_s = min(wait_s, max(silence_s / 4, silence_s - 2 * cost_s))
-    retried = exchange.retry_count is not None and exchange.retry_count != b"0"
+            most_s = max(silence_s / 4, silence_s - 2 * cost_s)
+            wait_s, patience_s = min(wait_s, most_s), min(patience_s, most_s)
     progress = Progress() if route.waiting is not None and call.stream else None
     retry = _fingerprint(flow, body)
-    return Demand(flow, cost_s, wait_s, lead_s, retry, retried, progress, account)
+    return Demand(flow, cost_s, wait_s, lead_s, retry, patience_s, progress, account)
 
 
 def most_tokens(call: Call) -> int | None:

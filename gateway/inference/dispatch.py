@@ -169,7 +169,7 @@ class Dispatcher:
             cost_s=demand.cost_s,
             lead_s=demand.lead_s,
             retry=demand.retry,
-            retried=demand.retried,
+            patience_s=demand.patience_s,
             last_resort=target is route.targets[-1],
             progress=demand.progress,
             permit=None if demand.account is None else demand.account.permit,

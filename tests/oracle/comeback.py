@@ -49,13 +49,13 @@ class Comeback:
             self.promises[ticket.retry] = Promise(ticket.order, due, now + RETRY_KEPT)
         return place - now
 
-    def order(self, retry: str, order: int) -> int:
-        """The order of one who has come again: its old one if it came when it was told to."""
+    def keep(self, ticket: Ticket, patience: int) -> None:
+        """One who has come again when it was told to has its old order, and more time to wait."""
         self.clear()
-        promise = self.promises.get(retry)
-        if promise is None or self._domain.now < promise.due:
-            return order
-        return min(order, promise.order)
+        promise = self.promises.get(ticket.retry)
+        if promise is not None and self._domain.now >= promise.due:
+            ticket.order = min(ticket.order, promise.order)
+            ticket.latest = max(ticket.latest, ticket.since + patience)
 
     def kept(self, retry: str) -> None:
         """It has a place, or a slot, now."""

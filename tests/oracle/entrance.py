@@ -35,18 +35,21 @@ class Entrance:
         runner = self._free_runner(ticket, in_order=asked.in_order, cut_short=cut_short)
         if runner is not None:
             self._dispatch.grant(ticket, runner)
-            if asked.retried:
+            if asked.patience:
                 self._comeback.kept(asked.retry)
             return ["granted", runner, ticket.fence, domain.now]
-        if asked.retried:
-            ticket.order = self._comeback.order(asked.retry, ticket.order)
+        if asked.patience:
+            self._comeback.keep(ticket, asked.patience)
         seen = self.outlook(ticket)
+        ahead = 0 if seen is None else self._ahead(ticket, seen)
         if seen is not None:
-            ticket.predicted = self._predicted(ticket, seen)
-        reason = self._refusal(ticket, asked) if asked.test else None
+            ticket.predicted = seen.wait(ahead)
+        budget = ticket.latest - ticket.since
+        hopeless = seen is not None and seen.hopeless(ahead, budget)
+        reason = self._refusal(ticket, asked, hopeless=hopeless) if asked.test else None
         if reason is not None:
-            return self._refused(ticket, reason, asked.budget, seen)
-        if asked.retried:
+            return self._refused(ticket, reason, budget, seen)
+        if asked.patience:
             self._comeback.kept(asked.retry)
         self._dispatch.enqueue(ticket)
         return self._queued(ticket)
@@ -91,7 +94,7 @@ class Entrance:
         learnt = self._dispatch.of_pool(ticket.pool)
         return outlook(self._domain, self._fairness, learnt, ticket.route, ticket.replica)
 
-    def _predicted(self, ticket: Ticket, seen: Outlook) -> int:
+    def _ahead(self, ticket: Ticket, seen: Outlook) -> int:
         pool, flow = ticket.pool, ticket.flow
         line = self._domain.line(flow.id, ticket.route)
         position = sum(other.order <= ticket.order for other in line)
@@ -100,16 +103,15 @@ class Entrance:
             assert at is not None
         else:
             at = self._fairness.start(ticket)
-        return seen.wait(flow, at, work_before(line, position))
+        return seen.ahead(flow, at, work_before(line, position))
 
-    def _refusal(self, ticket: Ticket, asked: Asked) -> str | None:
+    def _refusal(self, ticket: Ticket, asked: Asked, *, hopeless: bool) -> str | None:
         domain = self._domain
         if len(domain.of_flow(ticket.pool, ticket.flow.id)) >= asked.most_in_flow:
             return "flow"
         if len(domain.of_route(ticket.route)) >= asked.most_in_route:
             return "full"
-        learnt = self._dispatch.of_pool(ticket.pool)
-        return "wait" if learnt.corrected(ticket.predicted, "q75") > asked.budget else None
+        return "wait" if hopeless else None
 
     def _queued(self, ticket: Ticket) -> Reply:
         learnt = self._dispatch.of_pool(ticket.pool)

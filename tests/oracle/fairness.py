@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tests.oracle.domain import Domain
-from tests.oracle.limits import HEAD_START
+from tests.oracle.limits import HEAD_START, PART
 from tests.oracle.ticket import Ticket
 
 
@@ -14,6 +14,7 @@ class Fairness:
         self._domain = domain
         self._pools: dict[tuple[str, int], int] = {}
         self._flows: dict[tuple[str, int], dict[str, int]] = {}
+        self.owed: dict[str, dict[str, int]] = {}
         self._last_started: dict[tuple[str, int], int] = {}
 
     def pool_time(self, pool: str, rank: int) -> int:
@@ -74,8 +75,20 @@ class Fairness:
 
     def settle(self, ticket: Ticket, actual: int) -> None:
         """The flow pays what was used instead of what had been predicted."""
+        self._shift(ticket, _difference(ticket, actual))
+
+    def pay(self, ticket: Ticket, actual: int) -> None:
+        """The same, of a request that has ended: in parts, unless more of its flow waits."""
+        owed = self.owed.setdefault(ticket.pool, {})
+        total = owed.pop(ticket.flow.id, 0) + _difference(ticket, actual)
+        waits = self._domain.of_flow(ticket.pool, ticket.flow.id)
+        due = total if waits else total // PART
+        if total != due:
+            owed[ticket.flow.id] = total - due
+        self._shift(ticket, due)
+
+    def _shift(self, ticket: Ticket, delta: int) -> None:
         pool, rank, flow = ticket.pool, ticket.flow.rank, ticket.flow
-        delta = actual // flow.weight - ticket.cost // flow.weight
         at = self.stands(pool, rank, flow.id)
         if at is None:
             at = self.pool_time(pool, rank)
@@ -97,3 +110,8 @@ class Fairness:
 
     def _put(self, ticket: Ticket, at: int) -> None:
         self._flows.setdefault((ticket.pool, ticket.flow.rank), {})[ticket.flow.id] = at
+
+
+def _difference(ticket: Ticket, actual: int) -> int:
+    """In virtual time, between what a request took and what was predicted."""
+    return actual // ticket.flow.weight - ticket.cost // ticket.flow.weight

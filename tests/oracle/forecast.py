@@ -46,8 +46,16 @@ class Outlook:
     """For each route that wants these runners: which share of its slots they are."""
     rivals: list[Rival]
 
-    def wait(self, flow: Flow, at: int, own_ahead: int) -> int:
-        """The wait of a ticket behind `own_ahead` of its own line, its flow standing at `at`."""
+    def wait(self, ahead: int) -> int:
+        """The wait behind so much work."""
+        return (self.residual + ahead * self.mean // 1000) // self.slots
+
+    def hopeless(self, ahead: int, left: int) -> bool:
+        """Whether so much work in front, and a tenth more, is too much for the time left."""
+        return ahead * self.mean // 1000 * 11 // (10 * self.slots) > left
+
+    def ahead(self, flow: Flow, at: int, own_ahead: int) -> int:
+        """Work in front of a ticket behind `own_ahead` of its own line, its flow being at `at`."""
         ahead = own_ahead
         begin = at + own_ahead // flow.weight
         for rival in self.rivals:
@@ -55,7 +63,7 @@ class Outlook:
                 ahead += rival.work
             elif rival.rank == flow.rank and rival.flow != flow.id:
                 ahead += rival.goes_before(begin)
-        return (self.residual + ahead * self.mean // 1000) // self.slots
+        return ahead
 
     def without(self, ticket: Ticket) -> None:
         """A ticket was refused: it is in nobody's way any more."""

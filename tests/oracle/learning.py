@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from tests.oracle.limits import MILLISECOND
 from tests.oracle.ticket import Ticket
 
-QUANTILES = {"q50": 500, "q75": 750, "q90": 900}
-FIRST_GUESS = {"q50": 1000, "q75": 1000, "q90": 1500}
+QUANTILES = {"q50": 500, "q90": 900}
+FIRST_GUESS = {"q50": 1000, "q90": 1500}
 LEAST_WAIT = 50 * MILLISECOND
 """Predictions below this say nothing."""
 

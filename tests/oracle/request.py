@@ -27,7 +27,8 @@ class Asked:
     most_in_route: int = 256
     in_order: bool = False
     retry: str = ""
-    retried: bool = False
+    patience: int = 0
+    """How long it may wait if it has come again when it was told to; 0: it has not."""
     books: bool = True
     test: bool = True
 
@@ -38,7 +39,7 @@ class Asked:
             *(self.replica, self.ticket, route.pool, route.id, route.runners),
             *(flow.id, flow.label, flow.rank, flow.weight, self.cost, self.budget, self.lead),
             *(self.age, self.order, self.most_in_flow, self.most_in_route, self.in_order),
-            *(self.retry, int(self.retried), int(self.books), int(self.test)),
+            *(self.retry, self.patience, int(self.books), int(self.test)),
         ]
 
 

@@ -55,13 +55,12 @@ class Retest:
 
     def _line(self, first: Ticket, at: int, seen: Outlook) -> None:
         line = self._domain.line(first.flow.id, first.route)
-        learnt = self._dispatch.of_pool(first.pool)
         refused = 0
         for place, ticket in enumerate(line[:RETEST_MOST]):
             left = self._domain.line(first.flow.id, first.route)
-            wait = seen.wait(first.flow, at, work_before(left, place - refused))
-            if learnt.corrected(wait, "q75") > ticket.latest - self._domain.now:
-                self._refuse(ticket, wait, seen)
+            ahead = seen.ahead(first.flow, at, work_before(left, place - refused))
+            if seen.hopeless(ahead, ticket.latest - self._domain.now):
+                self._refuse(ticket, seen.wait(ahead), seen)
                 refused += 1
 
     def _refuse(self, ticket: Ticket, wait: int, seen: Outlook) -> None:

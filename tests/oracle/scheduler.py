@@ -42,7 +42,7 @@ class Scheduler:
         if ticket is None or ticket.state is State.WAITING or ticket.fence != fence:
             return ["stale"]
         self.dispatch.end(ticket)
-        self.fairness.settle(ticket, actual)
+        self.fairness.pay(ticket, actual)
         if learn:
             self.dispatch.of_pool(ticket.pool).from_service(ticket, actual)
         self.dispatch.reap(ticket.runner)

@@ -17,6 +17,7 @@
 --   :count:<pool>     hash    flow -> waiting tickets
 --   :ready:<pool>:<rank>  zset  flow with waiting tickets -> virtual time
 --   :idle:<pool>:<rank>   zset  flow without, whose virtual time is ahead of the pool's -> the same
+--   :owed:<pool>      hash    flow -> virtual time that it still has to pay, or gets back
 --   :v                hash    <pool>:<rank> -> virtual time of the pool
 --   :tail             hash    <pool>:<rank> -> where the last flow started that had no past
 --   :weight:<pool>    hash    flow that waits -> its weight
@@ -45,6 +46,8 @@ local MIN_RETRY = 1000000
 local RETRY_KEPT = 300000000  -- how long a refused request is recognised when it comes again
 local MOST_RETRIES = 10000
 local HEAD_START = 60000000   -- how far ahead of its pool a flow may be held, for each slot
+local PART = 8                -- of what a flow owes that does not wait, one such part is paid
+local MOST_DEBTORS = 10000
 local MAIL_KEPT = 1000
 local MOST_FLOWS = 1000       -- flows of a pool that a prediction looks at
 local FEW_FLOWS = 16

@@ -71,11 +71,14 @@ local function charge_waiting(t)
   end
 end
 
--- The flow pays what its request really took in place of what was predicted.
-local function settle(t, actual)
-  local delta = math.floor(actual / t[WEIGHT]) - math.floor(t[COST] / t[WEIGHT])
+-- The difference in virtual time between what a request really took and what was predicted.
+local function difference(t, actual)
+  return math.floor(actual / t[WEIGHT]) - math.floor(t[COST] / t[WEIGHT])
+end
+
+-- The flow stands so much later, or earlier, than it did.
+local function shift(t, delta, own, where)
   if delta == 0 then return end
-  local own, where = standing(t)
   local v = virtual(t[POOL], t[RANK])
   local at = (own or v) + delta
   if where:sub(1, 6) == ':ready' or at > v then
@@ -83,6 +86,11 @@ local function settle(t, actual)
   elseif own then
     call('ZREM', P .. where, t[FLOW])
   end
+end
+
+-- The flow pays what its request really took in place of what was predicted.
+local function settle(t, actual)
+  shift(t, difference(t, actual), standing(t))
 end
 
 -- `at`: where its flow stands from now on if nothing else of it waits; `at_pool`: as `start` says.

@@ -1,16 +1,15 @@
 -- What the pool learns, in thousandths: how service times relate to what was predicted (mean and
 -- mean square), and how waits do (quantiles, each followed by steps that balance where it is right).
 
-local QUANTILES = {{'q50', 500}, {'q75', 750}, {'q90', 900}}
+local QUANTILES = {{'q50', 500}, {'q90', 900}}
 
 local learnt_cache = {}
 local function learnt(pool)
   local known = learnt_cache[pool]
   if not known then
-    local stat = call('HMGET', P .. ':stat:' .. pool, 'm1', 'm2', 'q50', 'q75', 'q90')
+    local stat = call('HMGET', P .. ':stat:' .. pool, 'm1', 'm2', 'q50', 'q90')
     known = {mean = tonumber(stat[1] or 1000), square = tonumber(stat[2] or 2000),
-             q50 = tonumber(stat[3] or 1000), q75 = tonumber(stat[4] or 1000),
-             q90 = tonumber(stat[5] or 1500)}
+             q50 = tonumber(stat[3] or 1000), q90 = tonumber(stat[4] or 1500)}
     learnt_cache[pool] = known
   end
   return known
@@ -38,7 +37,7 @@ local function learn_wait(t, waited)
     end
     known[q[1]] = math.max(250, math.min(8000, value))
   end
-  call('HSET', P .. ':stat:' .. t[POOL], 'q50', known.q50, 'q75', known.q75, 'q90', known.q90)
+  call('HSET', P .. ':stat:' .. t[POOL], 'q50', known.q50, 'q90', known.q90)
 end
 
 -- A predicted wait, as experience has it.

@@ -98,14 +98,20 @@ local function outlook(pool, route_id, replica, rank, most)
   return o
 end
 
--- The wait behind so much work.
+-- The wait behind so much work. Not yet corrected by the learnt quantiles.
 local function wait_behind(o, ahead)
   return math.floor((o.residual + math.floor(ahead * o.mean / 1000)) / o.slots)
 end
 
--- The wait of a ticket with `own_ahead` in front of it in its own line, for the flow standing at
--- virtual time `at`. Not yet corrected by the learnt quantiles.
-local function wait_of(o, flow, rank, weight, at, own_ahead)
+-- Whether so much work in front is too much for the time that is left. What runs is left out: it may
+-- end at any moment, and a slot that stands idle because somebody was refused serves nobody.
+local function hopeless(o, ahead, left)
+  return math.floor(math.floor(ahead * o.mean / 1000) * 11 / (10 * o.slots)) > left
+end
+
+-- The work in front of a ticket with `own_ahead` before it in its own line, for the flow standing at
+-- virtual time `at`.
+local function work_ahead(o, flow, rank, weight, at, own_ahead)
   local ahead = own_ahead
   local begin = at + math.floor(own_ahead / weight)
   for k = 1, #o.flow do
@@ -119,7 +125,7 @@ local function wait_of(o, flow, rank, weight, at, own_ahead)
       ahead = ahead + math.min(work, math.ceil((begin - o.at[k]) * o.weight[k] / each) * each)
     end
   end
-  return wait_behind(o, ahead)
+  return ahead
 end
 
 -- Work in front of a place in a line, taking its tickets for equally long.

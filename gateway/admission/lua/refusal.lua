@@ -24,12 +24,15 @@ local function forget_old_retries()
   for _, each in ipairs(old) do forget_retry(each) end
 end
 
--- The order of a request that was refused before and has come again when it was told to.
-local function order_of_retry(key, order)
+-- A request that was refused before and has come again when it was told to: it keeps the order of
+-- that time, and may wait longer than others. It was told to come earlier than that if the
+-- place was further off than a client would wait for; to refuse it again would break the promise.
+local function keep_promise(key, t, patience)
   forget_old_retries()
   local packed = call('HGET', P .. ':retry', key)
-  if not packed then return order end
+  if not packed then return end
   local kept = cmsgpack.unpack(packed)
-  if now < kept[2] then return order end
-  return math.min(order, kept[1])
+  if now < kept[2] then return end
+  t[ORDER] = math.min(t[ORDER], kept[1])
+  t[LATEST] = math.max(t[LATEST], t[SINCE] + patience)
 end

@@ -34,7 +34,7 @@ end
 -- Even behind all the work there is: then it need not be known how much of it goes first.
 local function cannot_be_late(o, t, before, left)
   for rank = 0, t[RANK] do before = before + o.total[rank] end
-  return corrected(t[POOL], wait_behind(o, before), 'q75') <= left
+  return not hopeless(o, before, left)
 end
 
 local function retest_line(line, first, flow, at, o, outlooks)
@@ -45,13 +45,14 @@ local function retest_line(line, first, flow, at, o, outlooks)
   for i, ticket in ipairs(tickets) do
     local left = tonumber(latest[i] or 0) - now
     local before = work_before(work, i - 1 - removed, length - removed)
-    local wait = not cannot_be_late(o, first, before, left)
-                 and wait_of(o, flow, first[RANK], first[WEIGHT], at, before)
-    local t = wait and corrected(first[POOL], wait, 'q75') > left and read(ticket)
+    local ahead = not cannot_be_late(o, first, before, left)
+                  and work_ahead(o, flow, first[RANK], first[WEIGHT], at, before)
+    local t = ahead and hopeless(o, ahead, left) and read(ticket)
     if t then
       drop(ticket, t)
       removed, work = removed + 1, work - t[COST]
       without(outlooks, t)
+      local wait = wait_behind(o, ahead)
       local after = t[BOOK] == 1 and book(t, wait, t[LATEST] - t[SINCE], o) or 0
       mail(t[REPLICA], 'refused', ticket, after, wait)
     end

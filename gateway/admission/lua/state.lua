@@ -31,7 +31,7 @@ function operations.state()
       for _, runner in ipairs(route_of(route)[2]) do
         free = free + math.max(0, slots_of(runner) - in_flight(runner))
       end
-      local wait = free > 0 and 0 or wait_of(o, '', 1, 1, at, 0)
+      local wait = free > 0 and 0 or wait_behind(o, work_ahead(o, '', 1, 1, at, 0))
       waits[#waits + 1] = corrected(pool, wait, 'q50')
     end
   end

@@ -45,9 +45,9 @@ local function remember(t, label)
 end
 
 -- replica, ticket, pool, route, {runners}, flow, label, rank, weight, cost, budget, lead, age, order,
--- most_in_flow, most_in_route, in_order (true or false), retry, retried, book, test
+-- most_in_flow, most_in_route, in_order (true or false), retry, patience, book, test
 function operations.submit(replica, ticket, pool, route, runners, flow, label, rank, weight, cost,
-    budget, lead, age, order, most_in_flow, most_in_route, in_order, retry, retried, may_book, test)
+    budget, lead, age, order, most_in_flow, most_in_route, in_order, retry, patience, may_book, test)
   local known = read(ticket)
   if known then
     if known[STATE] == WAITING then return queued(ticket, known) end
@@ -63,10 +63,13 @@ function operations.submit(replica, ticket, pool, route, runners, flow, label, r
   if runner then
     charge(t)
     grant(ticket, t, runner, RUNNING, LEASE)
-    if retried == 1 then forget_retry(retry) end
+    if patience > 0 then forget_retry(retry) end
     return {'granted', runner, t[FENCE], now}
   end
-  if retried == 1 then t[ORDER] = order_of_retry(retry, order) end
+  if patience > 0 then
+    keep_promise(retry, t, patience)
+    budget = t[LATEST] - since
+  end
   local at, where = standing(t)
   local at_pool, ahead, waiting = false, 0, 0
   if where:sub(1, 6) == ':ready' then
@@ -76,16 +79,17 @@ function operations.submit(replica, ticket, pool, route, runners, flow, label, r
     at, at_pool = start(t, at)
   end
   local o = outlook(pool, route, replica, rank, at + math.floor(ahead / weight))
-  if o then t[PREDICTED] = wait_of(o, flow, rank, weight, at, ahead) end
+  if o then
+    ahead = work_ahead(o, flow, rank, weight, at, ahead)
+    t[PREDICTED] = wait_behind(o, ahead)
+  end
   if test == 1 then
     if waiting >= most_in_flow then return refused(t, 'flow', budget, o, waiting) end
     local in_route = tonumber(call('ZSCORE', P .. ':at:' .. runners[1], route) or 0)
     if in_route >= most_in_route then return refused(t, 'full', budget, o, waiting) end
-    if corrected(pool, t[PREDICTED], 'q75') > budget then
-      return refused(t, 'wait', budget, o, waiting)
-    end
+    if o and hopeless(o, ahead, budget) then return refused(t, 'wait', budget, o, waiting) end
   end
-  if retried == 1 then forget_retry(retry) end
+  if patience > 0 then forget_retry(retry) end
   if enqueue(ticket, t, at, at_pool) then remember(t, label) end
   return queued(ticket, t)
 end

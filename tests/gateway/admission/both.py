@@ -79,12 +79,12 @@ def _of_oracle(
 
 def _asked(a: list) -> Asked:  # type: ignore[type-arg]
     replica, ticket, _, route, _, flow, _, _, _, *numbers = a
-    cost, budget, lead, age, order, in_flow, in_route, in_order, retry, retried, books, test = (
+    cost, budget, lead, age, order, in_flow, in_route, in_order, retry, patience, books, test = (
         numbers
     )
     return Asked(
         *(replica, ticket, _ROUTES[route], _FLOWS[flow], cost, budget, lead, age, order),
-        *(in_flow, in_route, in_order, retry, retried == 1, books == 1, test == 1),
+        *(in_flow, in_route, in_order, retry, patience, books == 1, test == 1),
     )
 
 

@@ -40,6 +40,7 @@ def script_state(client: redis.Redis) -> Everything:
         **{name: _numbers(found.get(name, {})) for name in ("slots", "load")},
         "work": {route: _numbers(work) for route, work in _groups(found, "work").items()},
         "count": {pool: _numbers(count) for pool, count in _groups(found, "count").items()},
+        "owed": {pool: _numbers(owed) for pool, owed in _groups(found, "owed").items()},
         "pool times": {name: at for name, at in _numbers(found.get("v", {})).items() if at},
         "last places": _numbers(found.get("pace", {})),
         "learnt": {pool: _learnt(_numbers(stat)) for pool, stat in _groups(found, "stat").items()},
@@ -107,6 +108,7 @@ def oracle_state(oracle: Scheduler) -> Everything:
         "load": {r: domain.load(r) for r in {t.runner for t in domain.tickets.values()} if r},
         "work": _summed((t.route, t.flow.id, t.cost) for t in waiting),
         "count": _summed((t.pool, t.flow.id, 1) for t in waiting),
+        "owed": {pool: owed for pool, owed in fairness.owed.items() if owed},
         "pool times": {f"{pool}:{rank}": at for (pool, rank), at in pool_times.items() if at},
         "last places": {
             f"{pool}:{rank}": at for (pool, rank), at in oracle.comeback.last_places.items()

@@ -46,7 +46,7 @@ def random_request(random: Random, replica: str, number: int, refused: list[str]
         most_in_route=random.choice((5, 256, 256)),
         in_order=random.choice((False, True)),
         retry=random.choice(refused) if again else random.choice(("", f"f{number % 7}")),
-        retried=again,
+        patience=random.choice((1, 2 * budget, 60 * SECOND)) if again else 0,
         books=random.randint(0, 3) > 0,
         test=random.randint(0, 5) > 0,
     )

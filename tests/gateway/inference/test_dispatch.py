@@ -73,7 +73,7 @@ class Fleet:
     async def open(self, route: Route, body: bytes = BODY) -> tuple[Run, Exchange]:
         exchange = Exchange(Operation.CHAT, self.clock(), "req_1")
         call = read_call(Operation.CHAT, body)
-        demand = Demand(NOBODY, 2.0, route.queue.wait_s, 60.0, "", False, None)
+        demand = Demand(NOBODY, 2.0, route.queue.wait_s, 60.0, "", 0.0, None)
         return await Dispatcher(self.gate, self.clock).open(call, route, exchange, demand), exchange
 
     def assert_idle(self) -> None:

@@ -1,0 +1,4 @@
+-- In the place of the store's clock: the time that the simulation passes with each call.
+local function clock()
+  return tonumber(ARGV[2])
+end
