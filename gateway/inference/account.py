@@ -23,14 +23,14 @@ class Account:
     def close(self, exchange: Exchange) -> None:
         """Settle with what is known of the exchange. Never waits or raises.
 
-        What ended before a runner took it costs nothing. What was answered costs the tokens that
-        the runner counted; of an answer that broke off, the prompt as estimated and the pieces that
-        came.
+        What no runner got costs nothing, nor does what failed before the first token. What was
+        answered costs the tokens that the runner counted; of an answer that broke off, or whose
+        caller left while the runner worked on it, the prompt as estimated and the pieces that came.
         """
         usage = exchange.usage
         if usage is not None:
             self._reservation.settle(usage.prompt_tokens + usage.completion_tokens)
-        elif exchange.sent is None:
+        elif exchange.sent is None or (exchange.code is not None and exchange.first_token is None):
             self._reservation.refund()
         else:
             self._reservation.settle(self._body_bytes // BYTES_PER_TOKEN + exchange.chunks)
