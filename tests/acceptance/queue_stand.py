@@ -48,8 +48,7 @@ class Line:
 @asynccontextmanager
 async def line(folder: Path, auth: Mapping[str, Any], holder: str) -> AsyncIterator[Line]:
     """A gateway with these keys; the request of the key `holder` has the only slot."""
-    # Turns go by the time that a slot was really held, so all must hold it equally long.
-    async with FakeRunner("vllm", tokens_per_s=20) as runner:
+    async with FakeRunner("vllm") as runner:
         config = one_model("vllm", runner.url) | {"auth": auth}
         async with gateway_here(folder, config) as here:
             runner.script = Script(Fault.HANG)
@@ -64,4 +63,4 @@ async def say(here: Here, key: str, seed: int = 0, **headers: str) -> Answer:
     """A small chat request of that key; underscores in the names of headers stand for dashes."""
     named = {name.replace("_", "-"): value for name, value in headers.items()}
     named["authorization"] = bearer(key)
-    return await ask(here.port, request("POST", CHAT, chat_body(seed=seed, max_tokens=1), named))
+    return await ask(here.port, request("POST", CHAT, chat_body(seed=seed), named))

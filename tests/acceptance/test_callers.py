@@ -163,9 +163,7 @@ async def test_people_behind_a_front_end_take_turns(tmp_path: Path) -> None:
     async with line(tmp_path, KEYS, "first") as waiting:
         ann = [await waiting.join("front", x_sluicegate_tenant="ann") for _ in range(3)]
         bob = [await waiting.join("front", x_sluicegate_tenant="bob") for _ in range(3)]
-        served = await waiting.served()
-    assert {served[0], served[1]} == {ann[0], bob[0]}
-    assert {served[2], served[3]} == {ann[1], bob[1]}
+        assert set((await waiting.served())[:2]) == {ann[0], bob[0]}
 
 
 @pytest.mark.parametrize(
