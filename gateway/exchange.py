@@ -70,7 +70,7 @@ class Exchange:
     queue_s: float = 0.0
     """How long it waited for its slot, over all attempts."""
     sent: float | None = None
-    """When the runner that answers got it."""
+    """When the runner that answers, or was about to, got it."""
     first_token: float | None = None
     last_token: float | None = None
     chunks: int = 0

@@ -123,7 +123,7 @@ class Dispatcher:
                     prepared = backend.prepare(call, target.model)
                 exchange.attempts += 1
                 timeouts = route.timeouts if call.stream else route.plain_timeouts
-                sent = self.clock()
+                exchange.sent = sent = self.clock()
                 response = await backend.open(
                     prepared, extra=exchange.upstream_headers(), timeouts=timeouts
                 )
@@ -134,6 +134,7 @@ class Dispatcher:
                     return Run(runner, backend, prepared, response, lease, timeouts, sent)
                 raise await _read_refusal(backend, response)
             except BackendError as error:
+                exchange.sent = None
                 failure = as_gateway_error(runner.name, error)
                 exchange.backend, exchange.runner = target.backend, runner.name
                 if not _pass_on(runner, error):

@@ -216,7 +216,6 @@ class InferenceHandler:
             )
         else:
             run = await opening
-        exchange.sent = run.sent
         try:
             gaps = self._metrics.pair(route.model, run.runner.kind).token_gap
             await relay(run, responder, exchange, clock=self._clock, gaps=gaps)
