@@ -14,6 +14,7 @@ from gateway.app import Gateway
 from gateway.cli.banner import banner
 from gateway.cli.configuration import EXIT_CONFIGURATION, load_or_exit
 from gateway.errors import CannotStart
+from gateway.server.admin import admin_listener, admin_socket
 from gateway.server.listen import bind
 from gateway.server.run import Replica
 from gateway.settings import Loaded, ServerSettings, Settings, SettingsError, load_from_process
@@ -42,6 +43,8 @@ def serve() -> None:
 async def _serve(loaded: Loaded, log_format: Format) -> None:
     settings = loaded.settings
     server = settings.server
+    # First, so that a port of our own choice never is the one that was asked for here.
+    admin = admin_socket(settings.admin)
     listener = bind(server.host, server.port, may_move=_unchosen_port(loaded))
     listener.listen(2048)
     host, port = listener.getsockname()[:2]
@@ -55,7 +58,8 @@ async def _serve(loaded: Loaded, log_format: Format) -> None:
             access_fd=sys.stderr.fileno(),
             progress=logger.info if log_format == "json" else _say,
         )
-        await _run(gateway, loaded, log_format, listener, url)
+        async with admin_listener(gateway, settings.admin, admin):
+            await _run(gateway, loaded, log_format, listener, url)
 
 
 async def _run(

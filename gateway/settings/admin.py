@@ -7,14 +7,14 @@ from pydantic import AfterValidator, Field, SecretStr
 
 from gateway.settings.field_types import BindHost, Flag, NamedFile, Section, Whole, refusal
 
-LEAST_TOKEN = 16
-"""Characters. Nothing slows down who guesses, so that guessing must be hopeless."""
+# Nothing slows down who guesses, so that guessing must be hopeless.
+_TOKEN = re.compile(r"[\x21-\x7e]{16,512}")
 
 
 def _hard_to_guess(token: SecretStr) -> SecretStr:
-    if not re.fullmatch(r"[\x21-\x7e]{%d,512}" % LEAST_TOKEN, token.get_secret_value()):
+    if not _TOKEN.fullmatch(token.get_secret_value()):
         raise refusal(
-            f"not {LEAST_TOKEN} to 512 characters that an HTTP header can carry",
+            "not 16 to 512 characters that an HTTP header can carry",
             "make one with `openssl rand -hex 32` and give it alone, without quotes or line ends",
         )
     return token
