@@ -71,8 +71,9 @@ class AdminClient:
             finally:
                 response.close()
         except BackendError as error:
+            what = str(error).partition(";")[0]  # the rest is about runners
             raise NoState(
-                f"{error}. Is the gateway running there, with admin.enabled: true?", lasting=False
+                f"{what}. Is the gateway running there, with admin.enabled: true?", lasting=False
             ) from error
         if response.status == 401:
             raise NoState(
