@@ -22,7 +22,6 @@ from gateway.inference.handler import InferenceHandler
 from gateway.keys.configured import allowance_of
 from gateway.keys.keeper import KeyKeeper
 from gateway.limits.limiter import Limiter
-from gateway.limits.shared import prefix_of
 from gateway.paths import Paths
 from gateway.routing.connect import connect_runner
 from gateway.routing.registry import Registry
@@ -68,7 +67,13 @@ class Gateway:
             closed=settings.store.degraded == "closed",
         )
         self._times = ServiceTimes()
-        self.metrics = Metrics(runners=lambda: self.runners, waiting=self.admission.waiting)
+        self._store = store
+        self.metrics = Metrics(
+            runners=lambda: self.runners,
+            waiting=self.admission.waiting,
+            store_up=lambda: store.up,
+            replicas=lambda: self.admission.replicas,
+        )
         self._sink: Sink | None = None
         if access_fd is not None and settings.log.access:
             self._sink = Sink(access_fd, on_drop=self.metrics.drop_record)
@@ -80,7 +85,6 @@ class Gateway:
             closed=settings.limits.when_store_down == "closed",
             replicas=lambda: self.admission.replicas,
             would_refuse=lambda bucket: self.metrics.would_refuse(bucket.label),
-            prefix=prefix_of(settings.store.domain),
         )
         self._keys = KeyKeeper(store, settings.store.domain)
         self.handler = InferenceHandler(
@@ -131,6 +135,16 @@ class Gateway:
     def degraded(self) -> bool:
         """Whether the store is down and this replica on its own."""
         return self.admission.degraded
+
+    @property
+    def store_up(self) -> bool:
+        """Whether the store is reached now."""
+        return self._store.up
+
+    def tokens(self) -> tuple[int, int]:
+        """Tokens in prompts and in answers, of all requests that have ended."""
+        self._recorder.flush()
+        return self.metrics.tokens()
 
     async def render_metrics(self) -> bytes:
         """Every metric of all workers, in the text format of Prometheus."""

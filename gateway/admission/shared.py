@@ -6,6 +6,7 @@ While the store is down, requests go through this replica's own gate, with its s
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import itertools
 import logging
 import secrets
@@ -26,6 +27,7 @@ from gateway.admission.scheduler import (
     Scheduler,
     answer_of,
 )
+from gateway.admission.snapshot import Snapshot, snapshot_of
 from gateway.admission.topology import Topology
 from gateway.admission.upkeep import Upkeep
 from gateway.admission.waiting import Moved, Waiting
@@ -182,6 +184,13 @@ class SharedGate:
         """See `Admission.waiting`."""
         here = sum(runner in waiting.ticket.candidates for waiting in self._waiting.values())
         return here + self._degraded.waiting(runner)
+
+    async def snapshot(self) -> Snapshot:
+        """The queue of all replicas; while the store is down, or does not answer, of this one."""
+        if not self._degraded.active:
+            with contextlib.suppress(StoreDown):
+                return snapshot_of(await self._scheduler.state(), self._topology)
+        return self._degraded.snapshot()
 
     async def _through_the_store(self, waiting: Waiting) -> Lease:
         """Submit a ticket that has waited before: it is not tested again."""
