@@ -43,8 +43,9 @@ def serve() -> None:
 async def _serve(loaded: Loaded, log_format: Format) -> None:
     settings = loaded.settings
     server = settings.server
-    # First, so that a port of our own choice never is the one that was asked for here.
-    admin = admin_socket(settings.admin)
+    # First, so that a port of our own choice never is the one that was asked for here. Of several
+    # workers, the first one listens there.
+    admin = admin_socket(settings.admin) if server.workers == 1 else None
     listener = bind(server.host, server.port, may_move=_unchosen_port(loaded))
     listener.listen(2048)
     if server.workers > 1:
