@@ -62,7 +62,8 @@ class Exchange:
     ignored: tuple[str, ...] = ()
     clamped: tuple[str, ...] = ()
     """Wishes of the caller that its key does not entitle it to."""
-    limit_headers: Sequence[tuple[bytes, bytes]] = ()
+    limit_lines: str = ""
+    """Lines of the response head that say what is left of the caller's limits."""
 
     status: int = 0
     code: str | None = None

@@ -50,13 +50,13 @@ class Degraded:
         self._over = asyncio.Event()
         self._local_leases: dict[str, int] = {}
         self._in_line: dict[asyncio.Future[LocalLease], tuple[Ticket, float]] = {}
-        ledger.on_change = self.share
 
     def enter(self) -> None:
         """The store is gone."""
         if not self.active:
             self.active = True
             self._over = asyncio.Event()
+            self._ledger.on_change = self.share
             for runner in self._slots:
                 self.share(runner)
 
@@ -64,6 +64,7 @@ class Degraded:
         """The store is back; whoever waits here is sent there."""
         if self.active:
             self.active = False
+            self._ledger.on_change = None
             self._over.set()
             for runner in self._slots:
                 self._local.set_slots(runner, 0)

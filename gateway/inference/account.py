@@ -28,7 +28,7 @@ class Account:
         """Raises what refuses the request. Only once the store has answered."""
         reservation = self._pending.result()
         self.checked = True
-        self._exchange.limit_headers = reservation.headers
+        self._exchange.limit_lines = reservation.lines
 
     def permit(self) -> None:
         """`check`, unless that has been done."""
