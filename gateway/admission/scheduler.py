@@ -15,7 +15,7 @@ from gateway.store import Store
 
 LEASE_S = 10.0
 OFFER_S = 5.0
-"""As in `lua/records.lua`."""
+"""As in `lua/constants.lua`."""
 
 
 class Granted(Struct, frozen=True, gc=False):

@@ -67,7 +67,8 @@ class Topology:
         if place is None:
             ids = tuple(self.id(runner) for runner in candidates)
             pool = self._pools.get(ids[0], ids[0])
-            place = self._places[candidates] = Place(pool, _hex(",".join(ids)), ids)
+            # With the pool: to the store, what a route's id means never changes.
+            place = self._places[candidates] = Place(pool, _hex(",".join((pool, *ids))), ids)
         return place
 
 

@@ -118,10 +118,7 @@ class Dispatcher:
             runner.in_flight += 1
             handed_over = False
             try:
-                if not demand.let_in:
-                    await demand.wait()
-                backend = runner.backend
-                assert backend is not None
+                backend = await _let_in(demand, runner)
                 if prepared is None or runner is not runners[0]:
                     prepared = backend.prepare(call, target.model)
                 exchange.attempts += 1
@@ -193,6 +190,14 @@ class _NextTarget(Exception):
 
     def __init__(self, error: GatewayError) -> None:
         self.error = error
+
+
+async def _let_in(demand: Demand, runner: Runner) -> Backend:
+    """The runner's adapter, once the limits have let the request in. Raises what refuses it."""
+    if not demand.let_in:
+        await demand.wait()
+    assert runner.backend is not None
+    return runner.backend
 
 
 def _unlimited(runners: Sequence[Runner]) -> Runner | None:

@@ -13,7 +13,7 @@ from tests.eval.simulation import BEGIN_US, Request, Simulation
 from tests.eval.virtual_store import Edit, VirtualStore
 
 FREE_OF_CHARGE: Edit = ("own = own + math.floor(t[COST] / t[WEIGHT])", "own = own + 1")
-NEVER_REFUSED: Edit = ("* 11 / (10 * o.slots)) > left", "* 0 / (10 * o.slots)) > left")
+NEVER_REFUSED: Edit = ("math.floor(work / o.slots) > left", "false")
 NOT_PACED: Edit = ("math.min(now + MAX_RETRY, place + gap)", "now + MIN_RETRY")
 
 

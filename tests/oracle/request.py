@@ -6,6 +6,9 @@ from dataclasses import dataclass
 
 from tests.oracle.ticket import Flow, Route
 
+Reply = list[object]
+"""As the script replies."""
+
 
 @dataclass(frozen=True, slots=True)
 class Asked:

@@ -6,7 +6,8 @@ from collections import deque
 
 from tests.gateway.admission.scripted import ScriptedScheduler
 from tests.gateway.admission.stored import oracle_state, script_state
-from tests.gateway.admission.traces import FLOWS, ROUTES, Letters
+from tests.gateway.admission.traces import Letters
+from tests.gateway.admission.traffic import FLOWS, ROUTES
 from tests.oracle.request import Asked, Held
 from tests.oracle.scheduler import Scheduler
 
@@ -31,7 +32,7 @@ class Both:
         expected = _of_oracle(self.oracle, now, operation, arguments)
         written: Letters = {}
         for replica, letter in self.oracle.domain.mail:
-            written.setdefault(replica, []).append(letter)
+            written.setdefault(replica, []).append([*letter])
         self.oracle.domain.mail.clear()
         self._recent.append(f"{now} {operation}{arguments} -> {reply} {letters or ''}")
         story = "\n".join(self._recent)

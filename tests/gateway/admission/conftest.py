@@ -8,7 +8,7 @@ import pytest
 import redis
 
 from tests.gateway.admission.scripted import ScriptedScheduler, programs, server
-from tests.gateway.admission.traces import REPLICAS
+from tests.gateway.admission.traffic import REPLICAS
 
 
 @pytest.fixture(params=[False, True], ids=["asyncio", "uvloop"])

@@ -87,4 +87,4 @@ class StoreQueue:
     def stored(self) -> set[str]:
         """The keys of this scheduling domain, without their prefix."""
         keys = self.script.client.keys(f"{PREFIX}:*")
-        return {key.decode().removeprefix(f"{PREFIX}:") for key in keys} - {"test-clock"}
+        return {str(key, "utf-8").removeprefix(f"{PREFIX}:") for key in keys} - {"test-clock"}

@@ -54,7 +54,7 @@ def script_state(client: redis.Redis) -> Everything:
 
 def _read(client: redis.Redis) -> Everything:
     pipe = client.pipeline(transaction=False)
-    names = [key.decode().removeprefix(f"{PREFIX}:") for key in client.keys(f"{PREFIX}:*")]
+    names = [str(key, "utf-8").removeprefix(f"{PREFIX}:") for key in client.keys(f"{PREFIX}:*")]
     names = [name for name in names if name != "test-clock"]
     for name in names:
         key, kind = f"{PREFIX}:{name}", name.partition(":")[0]

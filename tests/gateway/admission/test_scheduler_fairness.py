@@ -109,6 +109,23 @@ def test_having_used_what_nobody_wanted_is_not_held_against_a_flow(
     assert crowd.served[alone.id] == pytest.approx(crowd.served[late.id], abs=2 * SECOND)
 
 
+def test_however_much_a_flow_has_had_it_is_held_back_for_no_more_than_a_minute_of_slots(
+    script: ScriptedScheduler,
+) -> None:
+    hungry, modest = _flows(1, 1)
+    queue = StoreQueue(script)
+    queue.finish(*queue.runs(hungry), 3600 * SECOND)
+    running = first = queue.runs(modest)
+    mine = queue.waits(hungry, test=False)
+    for _ in range(70):
+        queue.waits(modest, test=False)
+    for _ in range(65):
+        queue.finish(*running)
+        running = queue.offers[-1][0], queue.offers[-1][2]
+    served = [first[0], *(ticket for ticket, _, _ in queue.offers)]
+    assert served.index(mine) == 60
+
+
 def test_having_been_away_earns_a_flow_nothing(script: ScriptedScheduler) -> None:
     here, away = _flows(1, 1)
     crowd = Crowd(StoreQueue(script), lambda _: SECOND)

@@ -8,7 +8,8 @@ import pytest
 
 from tests.gateway.admission.scripted import ScriptedScheduler
 from tests.gateway.admission.stored import Everything, script_state
-from tests.gateway.admission.traces import ROUTES, RUNNERS, SECOND, START, Letters, Trace
+from tests.gateway.admission.traces import Letters, Trace
+from tests.gateway.admission.traffic import ROUTES, RUNNERS, SECOND, START
 
 ALIVE, OFFER = 6 * SECOND, 5 * SECOND
 BY_ID = {route.id: route for route in ROUTES}
@@ -30,7 +31,7 @@ class Watched:
         reply, letters = self.script.call(now, operation, *arguments)
         state = script_state(self.script.client)
         assert isinstance(reply, list)
-        taken_up = {held[0] for held in arguments[2]} if operation == "sync" else set()  # type: ignore[index, attr-defined]
+        taken_up = {held[0] for held in arguments[2]} if operation == "sync" else set()  # type: ignore[attr-defined]
         self._no_slot_is_held_twice(taken_up, state)
         self._no_ticket_is_granted_twice(operation, arguments, reply, letters)
         self._what_is_over_is_not_offered(letters)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tests.gateway.admission.scripted import ScriptedScheduler
-from tests.gateway.admission.store_queue import SECOND, StoreQueue
+from tests.gateway.admission.store_queue import ONE, SECOND, StoreQueue
 from tests.oracle.ticket import Flow, Route
 
 ANN, BOB, EVE = (Flow(f"f{n}", 1, 1, f"default {n}") for n in (1, 2, 3))
@@ -34,6 +34,19 @@ def test_a_flow_keeps_its_turn_when_tickets_in_front_of_its_own_are_dropped(
         queue.waits(ANN, budget=SECOND // 2, lead=0, test=False)
     mine = queue.waits(ANN, lead=1)
     queue.waits(EVE)
+    queue.now += SECOND
+    queue.finish(*running)
+    assert [ticket for ticket, _, _ in queue.offers] == [mine]
+
+
+def test_many_flows_that_are_dropped_do_not_hide_the_one_behind_them(
+    script: ScriptedScheduler,
+) -> None:
+    queue = StoreQueue(script)
+    running = queue.runs(BOB)
+    for n in range(20):
+        queue.waits(Flow(f"late{n}", 1, 1, "late"), budget=SECOND // 2, test=False)
+    mine = queue.waits(ANN)
     queue.now += SECOND
     queue.finish(*running)
     assert [ticket for ticket, _, _ in queue.offers] == [mine]
@@ -99,3 +112,36 @@ def test_a_route_does_not_narrow_when_a_lease_on_it_is_taken_up_again(
     script.flush()
     queue.sync("R1", held=[lease], x1=1, x2=1)
     assert queue.runs(ANN, route)
+
+
+def test_of_several_free_runners_the_one_with_the_least_load_for_each_slot_is_taken(
+    script: ScriptedScheduler,
+) -> None:
+    route = Route("r2", "p1", ("x2", "x1"))
+    queue = StoreQueue(script)
+    queue.sync("R1", x1=6, x2=2)
+    for _ in range(2):
+        queue.runs(ANN, ONE)
+    assert [queue.submit(ANN, route)[1][1] for _ in range(4)] == ["x2", "x1", "x2", "x1"]
+
+
+def test_in_order_the_first_free_runner_is_taken_whatever_its_load(
+    script: ScriptedScheduler,
+) -> None:
+    route = Route("r2", "p1", ("x2", "x1"))
+    queue = StoreQueue(script)
+    queue.sync("R1", x1=6, x2=2)
+    taken = [queue.submit(ANN, route, in_order=True)[1][1] for _ in range(3)]
+    assert taken == ["x2", "x2", "x1"]
+
+
+def test_a_newcomer_does_not_overtake_those_that_one_call_could_not_serve(
+    script: ScriptedScheduler,
+) -> None:
+    queue = StoreQueue(script)
+    queue.runs()
+    waiting = [queue.waits(ANN, test=False) for _ in range(70)]
+    queue.ask("set_runner", "R1", "x1", 80)
+    assert [ticket for ticket, _, _ in queue.offers] == waiting[:64]
+    assert queue.submit(BOB)[1][0] == "granted"
+    assert [ticket for ticket, _, _ in queue.offers] == waiting

@@ -10,28 +10,17 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import Protocol
 
+from tests.gateway.admission.traffic import (
+    MILLISECOND,
+    REPLICAS,
+    RUNNERS,
+    SECOND,
+    START,
+    brought_back,
+    random_request,
+)
 from tests.oracle.request import Asked, Held
-from tests.oracle.ticket import Flow, Route
 
-MILLISECOND, SECOND = 1_000, 1_000_000
-START = 1_700_000_000 * SECOND
-REPLICAS = ("R1", "R2", "R3")
-ROUTES = (
-    Route("r1", "p1", ("x1",)),
-    Route("r2", "p1", ("x1", "x2")),
-    Route("r3", "p1", ("x3", "x2")),
-    Route("r4", "p2", ("y1",)),
-)
-RUNNERS = ("x1", "x2", "x3", "y1")
-FLOWS = (
-    Flow("c0", 0, 1, "critical ops"),
-    Flow("i1", 1, 4, "interactive ann"),
-    Flow("i2", 1, 4, "interactive bob"),
-    Flow("d1", 1, 1, "default ann"),
-    Flow("d2", 1, 2, "default bob"),
-    Flow("b1", 2, 1, "batch ann"),
-    Flow("b2", 2, 3, "batch bob"),
-)
 STEPS = (0, 1, 1, 1, 40 * MILLISECOND, 40 * MILLISECOND, 300 * MILLISECOND, SECOND)
 RARE_STEPS = (-3 * SECOND, 6 * SECOND, 7 * SECOND, 11 * SECOND, 16 * SECOND, 70 * SECOND)
 
@@ -122,7 +111,7 @@ class Trace:
     def submit(self) -> None:
         name = self.random.choice(REPLICAS)
         self._made += 1
-        self._submit(self._request(name, f"{name}.{self._made:06d}"))
+        self._submit(random_request(self.random, name, self._made, self._refused))
 
     def submit_again(self) -> None:
         """A reply was lost: the same ticket once more."""
@@ -209,7 +198,7 @@ class Trace:
         for ticket in unknown:
             asked = replica.waiting.pop(ticket)
             if self.random.randint(0, 3):
-                self._submit(self._as_before(asked))
+                self._submit(brought_back(self.random, asked, self.now))
 
     def _submit(self, asked: Asked) -> None:
         replica = self.replicas[asked.replica]
@@ -222,38 +211,6 @@ class Trace:
             del replica.waiting[asked.ticket]
             if asked.retry:
                 self._refused.append(asked.retry)
-
-    def _request(self, name: str, ticket: str) -> Asked:
-        random = self.random
-        budget = random.choice((SECOND, 10 * SECOND, 60 * SECOND, 60 * SECOND))
-        again = bool(self._refused) and random.randint(0, 3) == 0
-        retry = random.choice(self._refused) if again else random.choice(("", f"f{self._made % 7}"))
-        return Asked(
-            replica=name,
-            ticket=ticket,
-            route=random.choice(ROUTES),
-            flow=random.choice(FLOWS),
-            cost=random.choice((1, 100 * MILLISECOND, SECOND, 2 * SECOND + 1, 8 * SECOND)),
-            budget=budget,
-            lead=random.choice((budget, 5 * SECOND)),
-            most_in_flow=random.choice((3, 12, 256)),
-            most_in_route=random.choice((5, 256, 256)),
-            in_order=random.choice((False, True)),
-            retry=retry,
-            patience=random.choice((1, 2 * budget, 60 * SECOND)) if again else 0,
-            books=random.randint(0, 3) > 0,
-            test=random.randint(0, 5) > 0,
-        )
-
-    def _as_before(self, asked: Asked) -> Asked:
-        """The store forgot a ticket: the replica brings it back as old as it is."""
-        age = self.random.choice((SECOND, 7 * SECOND))
-        return Asked(
-            **{
-                **{name: getattr(asked, name) for name in Asked.__slots__},
-                **{"age": age, "order": self.now - age + asked.lead, "test": False},
-            }
-        )
 
     def _granted(self, replica: Replica, ticket: str, runner: str, fence: object) -> None:
         assert isinstance(fence, int)
