@@ -60,7 +60,7 @@ def main(arguments: Sequence[str]) -> int:
     if given.only != "policy":
         from tests.eval.gateway import judge_gateway
 
-        lines += judge_gateway(wanted, scale)
+        lines += judge_gateway(wanted)
     about = facts(" ".join(["python -m tests.eval", *arguments]), scale.seeds)
     write_json(given.json, lines, about)
     if given.report:
