@@ -223,16 +223,16 @@ class SharedGate:
         self, waiting: Waiting, answer: Granted | Queued | Refused, sent: float
     ) -> Lease:
         """Do what the store's answer to a ticket asks for; wait, if that is what it is."""
-        ticket = waiting.ticket
         if isinstance(answer, Queued):
             waiting.wait(answer)
             outcome = await self._wait(waiting)
         elif isinstance(answer, Granted) and self._clock() - sent >= OFFER_S:
             # This process stood still: the lease may be another's by now.
             self._scheduler.cancel(waiting.id)
-            return await self._on_our_own(ticket, waiting.since)
+            return await self._on_our_own(waiting.ticket, waiting.since)
         else:
             outcome = answer
+        ticket = waiting.ticket
         if isinstance(outcome, Moved):
             return await self._on_our_own(ticket, waiting.since)
         if isinstance(outcome, Refused):

@@ -109,11 +109,14 @@ def _lines(load: float, cv: float, target: float, runs: Sequence[Run]) -> list[L
 def predictions(runs: Sequence[Run]) -> list[Line]:
     """Row 8: what the queue said when they came, and what they saw.
 
-    Who was refused while waiting would have waited longer: he counts as a broken promise.
+    Nobody knows how long they would have waited who were refused before that time: they are counted
+    apart. Who was refused after it, counts as a broken promise.
     """
     queued = [r for run in runs for r in run.requests if r.predicted is not None]
-    kept = [r.started is not None and r.waited <= r.predicted[1] for r in queued]
+    known = [r for r in queued if r.started is not None or r.waited > _quantile(r)]
+    kept = [r.waited <= _quantile(r) for r in known]
     lines = [within("8", "wait <= predicted 90 % quantile", (0.85, 0.97), statistics.fmean(kept))]
+    lines.append(shown("8", "refused while waiting, before that time", 1 - len(known) / len(queued)))
     errors = [_error(r) for r in queued if r.started is not None]
     lines.append(
         at_most("8", "median error of the predicted wait", 0.35, statistics.median(errors))
@@ -128,6 +131,11 @@ def predictions(runs: Sequence[Run]) -> list[Line]:
         ]
         lines.append(shown("8", f"median error, load {load}", statistics.median(some)))
     return lines
+
+
+def _quantile(request: Request) -> int:
+    assert request.predicted is not None
+    return request.predicted[1]
 
 
 def _error(request: Request) -> float:

@@ -33,7 +33,7 @@ def policy(edits: Sequence[Edit] = ()) -> dict[str, bytes]:
     texts = {name: script_text(name, clock=clock) for name in OPERATIONS}
     for old, new in edits:
         if not any(old in text for text in texts.values()):
-            raise ValueError(f"the policy has no {old!r} to replace; follow the change in the Lua")
+            raise ValueError(f"the policy has {old!r} no longer; follow the change in the Lua")
         texts = {name: text.replace(old, new) for name, text in texts.items()}
     return {name: text.encode() for name, text in texts.items()}
 

@@ -41,11 +41,10 @@ class Entrance:
         if asked.patience:
             self._comeback.keep(ticket, asked.patience)
         seen = self.outlook(ticket)
-        ahead = 0 if seen is None else self._ahead(ticket, seen)
+        budget, hopeless = ticket.latest - ticket.since, False
         if seen is not None:
-            ticket.predicted = seen.wait(ahead)
-        budget = ticket.latest - ticket.since
-        hopeless = seen is not None and seen.hopeless(ahead, budget)
+            ahead = self._ahead(ticket, seen)
+            ticket.predicted, hopeless = seen.wait(ahead), seen.hopeless(ahead, budget)
         reason = self._refusal(ticket, asked, hopeless=hopeless) if asked.test else None
         if reason is not None:
             return self._refused(ticket, reason, budget, seen)

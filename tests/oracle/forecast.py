@@ -51,8 +51,9 @@ class Outlook:
         return (self.residual + ahead * self.mean // 1000) // self.slots
 
     def hopeless(self, ahead: int, left: int) -> bool:
-        """Whether so much work in front, and a tenth more, is too much for the time left."""
-        return ahead * self.mean // 1000 * 11 // (10 * self.slots) > left
+        """Whether so much work, and a tenth more, with an eighth of what runs takes too long."""
+        work = ahead * self.mean // 1000 * 11 // 10 + self.residual // 8
+        return work // self.slots > left
 
     def ahead(self, flow: Flow, at: int, own_ahead: int) -> int:
         """Work in front of a ticket behind `own_ahead` of its own line, its flow being at `at`."""

@@ -103,10 +103,12 @@ local function wait_behind(o, ahead)
   return math.floor((o.residual + math.floor(ahead * o.mean / 1000)) / o.slots)
 end
 
--- Whether so much work in front is too much for the time that is left. What runs is left out: it may
--- end at any moment, and a slot that stands idle because somebody was refused serves nobody.
+-- Whether so much work in front, and a tenth more, is too much for the time that is left. Of what runs
+-- only an eighth is counted: it may end at any moment, and a slot that stands idle because somebody
+-- was refused serves nobody.
 local function hopeless(o, ahead, left)
-  return math.floor(math.floor(ahead * o.mean / 1000) * 11 / (10 * o.slots)) > left
+  local work = math.floor(math.floor(ahead * o.mean / 1000) * 11 / 10) + math.floor(o.residual / 8)
+  return math.floor(work / o.slots) > left
 end
 
 -- The work in front of a ticket with `own_ahead` before it in its own line, for the flow standing at

@@ -56,7 +56,6 @@ def test_the_tickets_of_all_flows_whose_turn_comes_first_are_waited_for(
 def test_what_is_brought_back_is_not_tested(script: ScriptedScheduler) -> None:
     queue = StoreQueue(script)
     queue.runs(cost=60 * SECOND)
-    queue.waits(cost=60 * SECOND)
     assert queue.submit(cost=SECOND, budget=SECOND)[1][0] == "refused"
     queue.waits(cost=SECOND, budget=SECOND, most_in_flow=0, most_in_route=0, test=False)
 
@@ -114,7 +113,7 @@ def test_who_comes_again_when_it_was_told_to_goes_before_whoever_came_in_between
     queue.waits()
     queue.now += refused[2] // 2 if early else refused[2]
     queue.sync("R1", held=[running])
-    assert queue.submit(retry="again", patience=60 * SECOND)[1][:2] == ["queued", position]
+    assert queue.submit(retry="again", patience=1)[1][:2] == ["queued", position]
 
 
 def test_who_does_not_come_again_is_forgotten(script: ScriptedScheduler) -> None:

@@ -1,0 +1,68 @@
+"""Rows 14 and 3: one replica is killed, another stops for fifteen seconds and goes on."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import time
+
+from tests.eval.clients import Crowd, crowd
+from tests.eval.line import Line, at_most, shown
+from tests.eval.stage import Plan, stage
+from tests.fakes.stores import server
+
+SLOTS, USERS = 2, 60
+LEASE_S, STOPPED_S = 10.0, 15.0
+CONFIG = {"queue": {"wait_s": {"default": 60}}}
+
+
+async def measure() -> list[Line]:
+    """Sixty users on three replicas; the first is killed, the second stopped, the third left."""
+    with server() as store:
+        async with stage(Plan(slots=SLOTS, config=CONFIG), store.url) as here:
+            killed, stopped, _ = here.replicas
+            async with crowd(here, USERS) as people:
+                await asyncio.sleep(8)
+                killed_at = time.monotonic()
+                killed.signal(signal.SIGKILL)
+                await asyncio.sleep(14)
+                stopped_at = time.monotonic()
+                stopped.signal(signal.SIGSTOP)
+                await asyncio.sleep(STOPPED_S)
+                going_on_at = time.monotonic()
+                stopped.signal(signal.SIGCONT)
+                await asyncio.sleep(12)
+                steady_at = time.monotonic()
+                await asyncio.sleep(6)
+                end = time.monotonic()
+            timeline = await here.timeline()
+    settled = stopped_at + LEASE_S - 0.5
+    back_s = timeline.first_full(killed_at + 0.25, SLOTS) - killed_at
+    alone_s = timeline.first_full(settled, SLOTS) - stopped_at
+    return [
+        at_most("14", "slots back after SIGKILL, s", 11.0, back_s),
+        at_most("14", "slots back after SIGSTOP, s", 11.0, max(alone_s, LEASE_S - 0.5)),
+        at_most("14", "requests on the survivors without an answer", 0, *_unanswered(people)),
+        at_most("14", "requests dispatched twice", 0, len(timeline.twice()), timeline.twice()),
+        at_most("3", "above the slots until the stop", 0, timeline.most_at_once(0, settled) - SLOTS),
+        at_most(
+            "3",
+            "above the slots while stopped (it held at most 2)",
+            SLOTS,
+            timeline.most_at_once(stopped_at, going_on_at + LEASE_S) - SLOTS,
+        ),
+        at_most(
+            "3", "above the slots afterwards", 0, timeline.most_at_once(steady_at, end) - SLOTS
+        ),
+        shown("14", "answered on the survivors", sum(a.served for a in people.answers if a.replica % 3)),
+    ]
+
+
+def _unanswered(people: Crowd) -> tuple[int, list[str]]:
+    """Requests to the two that live that got neither an answer nor a refusal."""
+    bad = [
+        f"{a.name} on {a.replica % 3}: {a.status} {a.error} after {a.ended - a.began:.1f} s"
+        for a in people.answers
+        if a.replica % 3 and (a.status not in (200, 429, 503) or (a.status == 200 and a.error))
+    ]
+    return len(bad) + people.under_way, bad

@@ -1,0 +1,106 @@
+"""Row 15: the store is stopped for ten seconds, is emptied, and fails over to its replica."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+from tests.eval.clients import Crowd, crowd
+from tests.eval.line import Line, at_least, at_most
+from tests.eval.stage import Plan, Stage, stage
+from tests.eval.timeline import Timeline
+from tests.fakes.store_sets import MASTER, watched
+from tests.fakes.stores import server
+
+SLOTS, USERS, DOWN_S = 2, 12, 10.0
+
+
+async def measure() -> list[Line]:
+    """Three disasters, each with a stage of its own."""
+    return [*await _down(), *await _flushed(), *await _failed_over()]
+
+
+async def _down() -> list[Line]:
+    with server("valkey", "--appendonly", "yes") as store:
+        async with stage(Plan(slots=SLOTS), store.url) as here, crowd(here, USERS) as people:
+            await asyncio.sleep(5)
+            # A server that answers nobody, and then is there again with all that it knew.
+            down_at = time.monotonic()
+            store.pause(int(DOWN_S * 1000))
+            await asyncio.sleep(DOWN_S)
+            up_at = time.monotonic()
+            await asyncio.sleep(8)
+            people.stopping = True
+            timeline = await here.timeline()
+    most = timeline.most_at_once(down_at, up_at + 8)
+    return [
+        *_success("store down 10 s", people, down_at, up_at + 8),
+        at_most("15", "store down 10 s: in flight / max(slots, replicas)", 1.0, most / 3),
+        at_most("15", "store down 10 s: s until normal", 5.0, _normal(timeline, up_at, up_at + 8)),
+    ]
+
+
+async def _flushed() -> list[Line]:
+    with server() as store:
+        async with stage(Plan(slots=SLOTS), store.url) as here, crowd(here, USERS) as people:
+            await asyncio.sleep(5)
+            at = time.monotonic()
+            store.ask("FLUSHALL")
+            await asyncio.sleep(10)
+            timeline = await here.timeline()
+    lines = await _judge("FLUSHALL", here, people, timeline, at)
+    return [*lines, *_lost("FLUSHALL", people)]
+
+
+async def _failed_over() -> list[Line]:
+    with watched() as three:
+        url = f"redis+sentinel://127.0.0.1:{three.sentinel_port}/{MASTER}"
+        async with stage(Plan(slots=SLOTS), url) as here, crowd(here, USERS) as people:
+            await asyncio.sleep(5)
+            at = time.monotonic()
+            await asyncio.to_thread(three.fail_over)
+            await asyncio.sleep(10)
+            timeline = await here.timeline()
+    lines = await _judge("failover", here, people, timeline, at)
+    return [*lines, *_lost("failover", people)]
+
+
+
+
+async def _judge(
+    what: str, here: Stage, people: Crowd, timeline: Timeline, at: float
+) -> list[Line]:
+    most = timeline.most_at_once(at, at + 10) / max(SLOTS, len(here.replicas))
+    return [
+        *_success(what, people, at, at + 10),
+        at_most("15", f"{what}: in flight / max(slots, replicas)", 1.0, most),
+        at_most("15", f"{what}: s until normal", 5.0, _normal(timeline, at, at + 10)),
+    ]
+
+
+def _success(what: str, people: Crowd, begin: float, end: float) -> list[Line]:
+    """Of those that were not refused."""
+    asked = [a for a in people.answers if a.ended >= begin and a.began < end]
+    kept = [a for a in asked if a.status not in (429, 503)]
+    bad = [f"{a.status} {a.error}" for a in kept if not a.served]
+    share = (len(kept) - len(bad)) / max(1, len(kept))
+    refused = len(asked) - len(kept)
+    return [at_least("15", f"{what}: success ({refused} of {len(asked)} refused)", 0.99, share, bad)]
+
+
+def _lost(what: str, people: Crowd) -> list[Line]:
+    """Tickets that waited and were never heard of again, or refused for it."""
+    lost = [a.name for a in people.answers if not a.served]
+    return [at_most("15", f"{what}: tickets lost", 0, len(lost) + people.under_way, lost)]
+
+
+def _normal(timeline: Timeline, after: float, end: float) -> float:
+    """Seconds until no more than the slots run, and all of them are busy, to the end."""
+    step, bad = 0.25, after
+    at = after
+    while at + 1 < end:
+        full = timeline.busy(at, at + 1, SLOTS) >= 0.9
+        if not full or timeline.most_at_once(at, at + 1) > SLOTS:
+            bad = at + step
+        at += step
+    return bad - after
