@@ -299,7 +299,10 @@ class SharedGate:
         queued = [each for each in self._waiting.values() if each.queued]
         asked = self._clock()
         answer = await self._scheduler.sync(
-            runners, self._ledger.held(), [waiting.id for waiting in queued]
+            runners,
+            self._ledger.held(),
+            [waiting.id for waiting in queued],
+            known=self._degraded.replicas,
         )
         self._upkeep.set_time(answer.now_s, asked)
         self._degraded.replicas = answer.replicas

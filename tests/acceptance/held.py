@@ -11,7 +11,7 @@ from gateway.limits.bucket import Kind, buckets_of
 from gateway.principal import Limits, Principal
 from tests.fakes.stores import Server
 
-KEPT = re.compile(rb"\{sg:[a-z0-9-]+\}:(lease:|t$|dead$|line:|work$|at:|count$|load$|ready:)")
+KEPT = re.compile(rb"\{sg:[a-z0-9-]+\}:(lease:|t$|dead$|line:|work|at:|count|load$|ready:)")
 """Keys of the queue that are empty, and so do not exist, while nobody waits and nothing runs."""
 
 
