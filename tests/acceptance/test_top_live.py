@@ -62,19 +62,8 @@ class Terminal:
 async def top_on_a_terminal(here: Here) -> AsyncIterator[Terminal]:
     """The live view of a gateway, 80 x 24, entered."""
     ours, theirs = pty.openpty()
-    environ = {"SLUICEGATE_ADMIN__TOKEN": TOKEN, "PYTHONPATH": str(ROOT), "TERM": "xterm"}
     before = termios.tcgetattr(theirs)
-    terminal = Terminal(
-        ours,
-        subprocess.Popen(
-            [*COMMAND, "top", "--url", f"http://127.0.0.1:{here.admin_port}"],
-            env={"PATH": os.environ["PATH"]} | environ,
-            stdin=theirs,
-            stdout=theirs,
-            stderr=theirs,
-            start_new_session=True,
-        ),
-    )
+    terminal = Terminal(ours, _start(here, theirs))
     loop = asyncio.get_running_loop()
     loop.add_reader(ours, terminal.read)
     try:
@@ -92,6 +81,18 @@ async def top_on_a_terminal(here: Here) -> AsyncIterator[Terminal]:
         terminal.process.wait()
         os.close(ours)
         os.close(theirs)
+
+
+def _start(here: Here, terminal: int) -> subprocess.Popen[bytes]:
+    environ = {"SLUICEGATE_ADMIN__TOKEN": TOKEN, "PYTHONPATH": str(ROOT), "TERM": "xterm"}
+    return subprocess.Popen(
+        [*COMMAND, "top", "--url", f"http://127.0.0.1:{here.admin_port}"],
+        env={"PATH": os.environ["PATH"]} | environ,
+        stdin=terminal,
+        stdout=terminal,
+        stderr=terminal,
+        start_new_session=True,
+    )
 
 
 @pytest.fixture
