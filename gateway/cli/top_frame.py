@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import click
 
 from gateway.admin.state import FlowState, RunnerState, State
-from gateway.cli.cells import fit
+from gateway.cli.cells import fit, width_of
 
 _BAR = 12
 _LEAST_WIDTH = 50
@@ -56,7 +56,7 @@ def _head(state: State, width: int) -> list[str]:
         f"store {'up' if state.store_up else 'DOWN'}"
     )
     return [
-        click.style(name, bold=True) + fit(about, width - len(name)).rstrip(),
+        click.style(name, bold=True) + fit(about, width - width_of(name)).rstrip(),
         fit(
             f"waiting {state.waiting}   predicted wait {span(state.predicted_wait_s)}   "
             f"tokens/s in {tokens.prompt:.0f} out {tokens.answer:.0f} "

@@ -89,6 +89,25 @@ async def test_two_names_of_one_process_are_both_shown_with_its_slots(stand: Sta
     assert len({each.id for each in seen}) == 1
 
 
+async def test_a_crowd_of_tenants_is_counted_in_whole_and_listed_in_part(stand: Stand) -> None:
+    gate = await stand.replica(slots=1)
+    lease = await gate.admit(LAB)
+    tickets = [
+        replace(LAB, flow=flow_of(f"t{n}", ServiceClass.DEFAULT), cost_s=0.001 + n / 1e6)
+        for n in range(400)
+    ]
+    tasks = [task for ticket in tickets for task in queue_up(gate, ticket, 1)]
+    await eventually(lambda: gate.waiting("a") == 400)
+    seen = await gate.snapshot()
+    assert (seen.waiting, len(seen.flows)) == (400, 128)
+    assert seen.flows[0].tenant == "t399"
+    # Too many to look at each: what all of them would take.
+    assert seen.predicted_wait_s == pytest.approx(sum(each.cost_s for each in tickets), rel=0.01)
+    for task in tasks:
+        task.cancel()
+    lease.release()
+
+
 async def test_without_the_store_a_replica_shows_its_share_and_its_own_line(stand: Stand) -> None:
     gate = await stand.replica(slots=2)
     await stand.replica(slots=2)

@@ -212,7 +212,7 @@ def test_every_metric_has_our_prefix_and_a_help_text() -> None:
     seen = metrics(a_runner())
     seen.observe(an_exchange(code="x", ignored=("seed",)), ended=103.0)
     families = list(text_string_to_metric_families(seen.render().decode()))
-    assert len(families) == 15
+    assert len(families) == 16
     for family in families:
         assert family.name.startswith("sluicegate_")
         assert family.documentation.endswith((".", ")."))
