@@ -44,7 +44,9 @@ async def measure() -> list[Line]:
         at_most("14", "slots back after SIGSTOP, s", 11.0, max(alone_s, LEASE_S - 0.5)),
         at_most("14", "requests on the survivors without an answer", 0, *_unanswered(people)),
         at_most("14", "requests dispatched twice", 0, len(timeline.twice()), timeline.twice()),
-        at_most("3", "above the slots until the stop", 0, timeline.most_at_once(0, settled) - SLOTS),
+        at_most(
+            "3", "above the slots until the stop", 0, timeline.most_at_once(0, settled) - SLOTS
+        ),
         at_most(
             "3",
             "above the slots while stopped (it held at most 2)",
@@ -54,7 +56,11 @@ async def measure() -> list[Line]:
         at_most(
             "3", "above the slots afterwards", 0, timeline.most_at_once(steady_at, end) - SLOTS
         ),
-        shown("14", "answered on the survivors", sum(a.served for a in people.answers if a.replica % 3)),
+        shown(
+            "14",
+            "answered on the survivors",
+            sum(a.served for a in people.answers if a.replica % 3),
+        ),
     ]
 
 

@@ -65,8 +65,6 @@ async def _failed_over() -> list[Line]:
     return [*lines, *_lost("failover", people)]
 
 
-
-
 async def _judge(
     what: str, here: Stage, people: Crowd, timeline: Timeline, at: float
 ) -> list[Line]:
@@ -85,7 +83,9 @@ def _success(what: str, people: Crowd, begin: float, end: float) -> list[Line]:
     bad = [f"{a.status} {a.error}" for a in kept if not a.served]
     share = (len(kept) - len(bad)) / max(1, len(kept))
     refused = len(asked) - len(kept)
-    return [at_least("15", f"{what}: success ({refused} of {len(asked)} refused)", 0.99, share, bad)]
+    return [
+        at_least("15", f"{what}: success ({refused} of {len(asked)} refused)", 0.99, share, bad)
+    ]
 
 
 def _lost(what: str, people: Crowd) -> list[Line]:
