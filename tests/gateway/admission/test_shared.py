@@ -200,7 +200,7 @@ async def test_closed_means_no_service_without_the_store(stand: Stand) -> None:
 async def test_without_the_store_a_replica_gives_its_share_and_at_least_one(stand: Stand) -> None:
     gates = [await stand.replica(slots=4) for _ in range(3)]
     for gate in gates:
-        await gate._sync()
+        await gate._reconciliation.sync()
     held = [await gates[0].admit(a_ticket())]
     await stand.server.stop()
     await eventually(lambda: all(gate.degraded for gate in gates))
