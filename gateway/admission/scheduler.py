@@ -95,6 +95,10 @@ class Scheduler:
         """The stream with this replica's letters."""
         return b"%b:mail:%b" % (self._key, self._replica.encode())
 
+    async def load(self) -> None:
+        """Make the store know the scripts before the first request does."""
+        await self._store.load(self._scripts.values())
+
     def submit(
         self,
         id: str,

@@ -112,6 +112,7 @@ class SharedGate:
         """
         self._upkeep.learn = learn
         try:
+            await self._scheduler.load()
             await self._reconciliation.sync()
         except StoreDown:
             self._upkeep.store_changed(False)
