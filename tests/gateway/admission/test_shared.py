@@ -83,8 +83,9 @@ async def test_a_caller_cancelled_before_the_answer_leaves_nothing_behind(stand:
         for _ in range(wait):
             await asyncio.sleep(0)
         task.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await task
+        await asyncio.wait([task])
+        if not task.cancelled():  # the store was faster
+            task.result().release()
     await settled(stand)
     assert await stand.left_over() == {}
     assert (await stand.in_flight(), gate.in_flight("a")) == (0, 0)
