@@ -21,7 +21,6 @@ from gateway.inference.handler import InferenceHandler
 from gateway.keys.configured import allowance_of
 from gateway.keys.keeper import KeyKeeper
 from gateway.limits.limiter import Limiter
-from gateway.limits.shared import prefix_of
 from gateway.paths import Paths
 from gateway.routing.connect import connect_runner
 from gateway.routing.registry import Registry
@@ -73,10 +72,10 @@ class Gateway:
         self._recorder = Recorder(self.metrics, self._sink, log_format)
         self._limiter = Limiter(
             store,
+            prefix=store.home + b":limits",
             closed=settings.limits.when_store_down == "closed",
             replicas=lambda: self.admission.replicas,
             would_refuse=lambda bucket: self.metrics.would_refuse(bucket.label),
-            prefix=prefix_of(settings.store.domain),
         )
         self._keys = KeyKeeper(store, settings.store.domain)
         self.handler = InferenceHandler(
