@@ -22,11 +22,6 @@ MOST_UNTOLD = 10_000
 RESERVE, SETTLE, TOUCH = 1, 2, 3
 
 
-def prefix_of(domain: str) -> bytes:
-    """The prefix of the keys of a domain; see `PREFIX`."""
-    return b"{rl:%b}" % domain.encode("ascii")
-
-
 def limits_script() -> Script:
     """The store's part of the limits."""
     return Script.of_files("limits", __package__, ("lua/clock.lua", "lua/limits.lua"))
