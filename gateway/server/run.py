@@ -145,7 +145,10 @@ def _only_at_the_start(old: Settings, new: Settings) -> Iterator[str]:
     """Sections that differ in what a running gateway does not take over."""
     if old.server.model_dump(exclude=_LIVE) != new.server.model_dump(exclude=_LIVE):
         yield "server"
-    for name in ("log", "queue", "metrics", "tracing", "admin"):
+    wait = {"wait_s"}
+    if old.queue.model_dump(exclude=wait) != new.queue.model_dump(exclude=wait):
+        yield "queue"
+    for name in ("store", "log", "metrics", "tracing", "admin"):
         if getattr(old, name) != getattr(new, name):
             yield name
 
