@@ -161,8 +161,8 @@ class Limiter:
             lease=lease,
             tokens=tokens,
             started=self._clock() if plan.holding else 0.0,
-            buckets=buckets,
-            reply=reply,
+            _buckets=buckets,
+            _reply=reply,
             local=local,
         )
 
