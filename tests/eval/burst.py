@@ -22,7 +22,11 @@ def run(store: VirtualStore, seed: int) -> list[Request]:
     def refused(request: Request) -> None:
         if request.attempt < RETRIES:
             again = Request(
-                request.service_us, MEAN_US, BUDGET_US, body=request.body, attempt=request.attempt + 1
+                request.service_us,
+                MEAN_US,
+                BUDGET_US,
+                body=request.body,
+                attempt=request.attempt + 1,
             )
             simulation.at(simulation.now + request.retry_after_us, simulation.submit, again)
 

@@ -116,12 +116,21 @@ def predictions(runs: Sequence[Run]) -> list[Line]:
     known = [r for r in queued if r.started is not None or r.waited > _quantile(r)]
     kept = [r.waited <= _quantile(r) for r in known]
     lines = [within("8", "wait <= predicted 90 % quantile", (0.85, 0.97), statistics.fmean(kept))]
-    lines.append(shown("8", "refused while waiting, before that time", 1 - len(known) / len(queued)))
+    lines.append(
+        shown("8", "refused while waiting, before that time", 1 - len(known) / len(queued))
+    )
     errors = [_error(r) for r in queued if r.started is not None]
-    lines.append(at_most("8", "median error of the predicted wait", 0.35, statistics.median(errors)))
+    lines.append(
+        at_most("8", "median error of the predicted wait", 0.35, statistics.median(errors))
+    )
     for load in GOODPUT:
-        some = [_error(r) for run in runs if run.load == load for r in run.requests
-                if r.predicted is not None and r.started is not None]
+        some = [
+            _error(r)
+            for run in runs
+            if run.load == load
+            for r in run.requests
+            if r.predicted is not None and r.started is not None
+        ]
         lines.append(shown("8", f"median error, load {load}", statistics.median(some)))
     return lines
 

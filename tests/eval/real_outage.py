@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import subprocess
 import time
 
 from tests.eval.clients import Crowd, crowd
@@ -24,14 +25,19 @@ async def _down() -> list[Line]:
     with server("valkey", "--appendonly", "yes") as store:
         async with stage(Plan(slots=SLOTS), store.url) as here, crowd(here, USERS) as people:
             await asyncio.sleep(5)
-            # A server that answers nobody, and then is there again with all that it knew.
             down_at = time.monotonic()
-            store.pause(int(DOWN_S * 1000))
+            store.process.terminate()
+            store.process.wait()
             await asyncio.sleep(DOWN_S)
-            up_at = time.monotonic()
-            await asyncio.sleep(8)
-            people.stopping = True
-            timeline = await here.timeline()
+            # With what it had written to its file.
+            with subprocess.Popen(store.process.args, stdout=subprocess.DEVNULL) as again:
+                up_at = time.monotonic()
+                await asyncio.sleep(8)
+                timeline = await here.timeline()
+                people.stopping = True
+                while people.under_way:
+                    await asyncio.sleep(0.1)
+                again.kill()
     most = timeline.most_at_once(down_at, up_at + 8)
     return [
         *_success("store down 10 s", people, down_at, up_at + 8),
@@ -65,8 +71,6 @@ async def _failed_over() -> list[Line]:
     return [*lines, *_lost("failover", people)]
 
 
-
-
 async def _judge(
     what: str, here: Stage, people: Crowd, timeline: Timeline, at: float
 ) -> list[Line]:
@@ -85,7 +89,9 @@ def _success(what: str, people: Crowd, begin: float, end: float) -> list[Line]:
     bad = [f"{a.status} {a.error}" for a in kept if not a.served]
     share = (len(kept) - len(bad)) / max(1, len(kept))
     refused = len(asked) - len(kept)
-    return [at_least("15", f"{what}: success ({refused} of {len(asked)} refused)", 0.99, share, bad)]
+    return [
+        at_least("15", f"{what}: success ({refused} of {len(asked)} refused)", 0.99, share, bad)
+    ]
 
 
 def _lost(what: str, people: Crowd) -> list[Line]:

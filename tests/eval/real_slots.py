@@ -52,7 +52,9 @@ async def _steady(here: Stage) -> list[Line]:
     most = timeline.most_at_once(0, windows[-1][1])
     late = f"{len(quiet)} of {WINDOWS} windows quiet enough"
     return [
-        at_least("1", f"busy while backlogged, 3 replicas, {late}", 0.99, statistics.median(busy), busy),
+        at_least(
+            "1", f"busy while backlogged, 3 replicas, {late}", 0.99, statistics.median(busy), busy
+        ),
         at_most("2", "slot hand-off gap, ms, p50", 3.0, quantile(gaps, 0.5), gaps),
         at_most("2", "slot hand-off gap, ms, p99", 25.0, quantile(gaps, 0.99)),
         shown("2", "p99 lateness of a timer beside it, ms", max(noise) * 1000),

@@ -59,9 +59,7 @@ async def test_more_requests_than_slots_wait_in_the_order_of_arrival() -> None:
         visits = runner.visits
     started = [(visit.started, visit.name) for visit in visits]
     assert [name for _, name in sorted(started)] == list("abcd")
-    assert all(
-        late.started >= early.ended for early, late in zip(visits, visits[2:], strict=False)
-    )
+    assert all(late.started >= early.ended for early, late in zip(visits, visits[2:], strict=False))
 
 
 async def test_requests_beside_each_other_slow_each_other_down() -> None:
