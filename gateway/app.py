@@ -67,7 +67,13 @@ class Gateway:
             closed=settings.store.degraded == "closed",
         )
         self._times = ServiceTimes()
-        self.metrics = Metrics(runners=lambda: self.runners, waiting=self.admission.waiting)
+        self._store = store
+        self.metrics = Metrics(
+            runners=lambda: self.runners,
+            waiting=self.admission.waiting,
+            store_up=lambda: store.up,
+            replicas=lambda: self.admission.replicas,
+        )
         self._sink: Sink | None = None
         if access_fd is not None and settings.log.access:
             self._sink = Sink(access_fd, on_drop=self.metrics.drop_record)
@@ -129,6 +135,16 @@ class Gateway:
     def degraded(self) -> bool:
         """Whether the store is down and this replica on its own."""
         return self.admission.degraded
+
+    @property
+    def store_up(self) -> bool:
+        """Whether the store is reached now."""
+        return self._store.up
+
+    def tokens(self) -> tuple[int, int]:
+        """Tokens in prompts and in answers, of all requests that have ended."""
+        self._recorder.flush()
+        return self.metrics.tokens()
 
     async def render_metrics(self) -> bytes:
         """Every metric of all workers, in the text format of Prometheus."""

@@ -62,7 +62,8 @@ class Exchange:
     ignored: tuple[str, ...] = ()
     clamped: tuple[str, ...] = ()
     """Wishes of the caller that its key does not entitle it to."""
-    limit_headers: Sequence[tuple[bytes, bytes]] = ()
+    limit_lines: str = ""
+    """Lines of the response head that say what is left of the caller's limits."""
 
     status: int = 0
     code: str | None = None
@@ -70,7 +71,7 @@ class Exchange:
     queue_s: float = 0.0
     """How long it waited for its slot, over all attempts."""
     sent: float | None = None
-    """When the runner that answers got it."""
+    """When the runner that answers, or was about to, got it."""
     first_token: float | None = None
     last_token: float | None = None
     chunks: int = 0

@@ -15,6 +15,7 @@ from msgspec.structs import replace
 from gateway.admission.base import Lease, Ticket
 from gateway.admission.held import HeldLease, Ledger
 from gateway.admission.local import LocalGate, LocalLease
+from gateway.admission.snapshot import RunnerLoad, Snapshot, own_view
 from gateway.admission.topology import Topology
 from gateway.errors import Unavailable
 
@@ -48,13 +49,14 @@ class Degraded:
         self._numbers = itertools.count(1)
         self._over = asyncio.Event()
         self._local_leases: dict[str, int] = {}
-        ledger.on_change = self.share
+        self._in_line: dict[asyncio.Future[LocalLease], tuple[Ticket, float]] = {}
 
     def enter(self) -> None:
         """The store is gone."""
         if not self.active:
             self.active = True
             self._over = asyncio.Event()
+            self._ledger.on_change = self.share
             for runner in self._slots:
                 self.share(runner)
 
@@ -62,6 +64,7 @@ class Degraded:
         """The store is back; whoever waits here is sent there."""
         if self.active:
             self.active = False
+            self._ledger.on_change = None
             self._over.set()
             for runner in self._slots:
                 self._local.set_slots(runner, 0)
@@ -71,9 +74,12 @@ class Degraded:
         if not self.active:
             return
         slots = self._slots.get(runner, 0)
-        ours = max(1, slots // max(1, self.replicas)) if slots else 0
+        ours = self._ours(slots)
         of_store = self._ledger.in_flight(runner) - self._local_leases.get(runner, 0)
         self._local.set_slots(runner, max(0, ours - of_store))
+
+    def _ours(self, slots: int) -> int:
+        return max(1, slots // max(1, self.replicas)) if slots else 0
 
     def forget(self, runner: str) -> None:
         """The runner is gone from the configuration."""
@@ -99,6 +105,7 @@ class Degraded:
         left_s = max(0.0, since + ticket.wait_s - self._clock())
         admission = asyncio.ensure_future(self._local.admit(replace(ticket, wait_s=left_s)))
         over = asyncio.ensure_future(self._over.wait())
+        self._in_line[admission] = ticket, since
         try:
             await asyncio.wait({admission, over}, return_when=asyncio.FIRST_COMPLETED)
         except asyncio.CancelledError:
@@ -106,10 +113,29 @@ class Degraded:
             raise
         finally:
             over.cancel()
+            del self._in_line[admission]
         if admission.done():
             return self._lease(ticket, admission.result())
         await _end(admission)
         return None
+
+    def snapshot(self) -> Snapshot:
+        """What this replica sees by itself: its share of the slots, its leases, its line."""
+        return own_view(
+            [
+                RunnerLoad(
+                    runner,
+                    self._topology.id(runner),
+                    0 if self._closed else self._ours(slots),
+                    self._ledger.in_flight(runner),
+                    self._local.waiting(runner),
+                )
+                for runner, slots in self._slots.items()
+            ],
+            ((ticket, self._clock() - since) for ticket, since in self._in_line.values()),
+            replicas=self.replicas,
+            predicted_wait_s=max(map(self._local.predicted_wait_s, self._slots), default=0.0),
+        )
 
     def _lease(self, ticket: Ticket, local: LocalLease) -> HeldLease:
         # The store takes it up under this name when it is back (rule 11).

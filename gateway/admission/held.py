@@ -64,7 +64,6 @@ class Ledger:
         self._scheduler = scheduler
         self._clock = clock
         self._leases: dict[str, HeldLease] = {}
-        self._in_flight: dict[str, int] = {}
         self._doubts: dict[str, None] = {}
         self.on_change: Callable[[str], None] | None = None
 
@@ -74,12 +73,10 @@ class Ledger:
         name = ticket.candidates[place.runners.index(runner)]
         lease = HeldLease(self, id, ticket, place, runner, fence, name, self._clock())
         self._leases[id] = lease
-        self._in_flight[name] = self._in_flight.get(name, 0) + 1
         return lease
 
     def leave(self, lease: HeldLease, *, served: bool) -> None:
         """The lease ends. The store is told at once, or finds out by the lease's time."""
-        self._in_flight[lease.runner] -= 1
         if self._leases.pop(lease.id, None) is not None:
             held_s = self._clock() - lease.since
             if not self._scheduler.finish(lease.id, lease.fence, held_s, served=served):
@@ -98,8 +95,8 @@ class Ledger:
             self._scheduler.cancel(id)
 
     def in_flight(self, runner: str) -> int:
-        """Leases on a runner, by its name here."""
-        return self._in_flight.get(runner, 0)
+        """Leases on a runner, by its name here. Looks at all of them."""
+        return sum(lease.runner == runner for lease in self._leases.values())
 
     def held(self) -> list[Held]:
         """Every lease, as `sync` names it."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterable
 
-from gateway.admission.base import Ticket
+from gateway.admission.base import UNKNOWN_COST_S, Ticket
 from gateway.admission.pacing import Pacer, ServiceTime
 from gateway.admission.slot_queue import SlotQueue, Waiter
 from gateway.errors import Overloaded
@@ -98,6 +98,15 @@ class LocalGate:
         """Tickets waiting in this replica."""
         return self._queue.waiting_total
 
+    def predicted_wait_s(self, runner: str) -> float:
+        """What a newcomer for this runner alone would wait; 0 while it has no slots either."""
+        slots, waiting = self._queue.slots(runner), self._queue.waiting(runner)
+        if not slots or (self._queue.in_flight(runner) < slots and not waiting):
+            return 0.0
+        service = self._service.get(runner)
+        mean_s = service.mean_s if service is not None else UNKNOWN_COST_S
+        return (waiting + 1) * mean_s / slots
+
     def _release(self, runner: str, since: float | None) -> None:
         if since is not None:
             self._service.setdefault(runner, ServiceTime()).observe(self._clock() - since)
@@ -128,7 +137,7 @@ class LocalGate:
         slots = sum(self._queue.slots(name) for name in ticket.candidates)
         waiting = min(self._queue.waiting(name) for name in ticket.candidates)
         means = [s.mean_s for n in ticket.candidates if (s := self._service.get(n))]
-        interval_s = (sum(means) / len(means) if means else 2.0) / max(1, slots)
+        interval_s = (sum(means) / len(means) if means else UNKNOWN_COST_S) / max(1, slots)
         pacer = self._pacers.setdefault(ticket.model, Pacer())
         retry_after_s = pacer.book(
             self._clock(), backlog_s=waiting * interval_s, interval_s=interval_s

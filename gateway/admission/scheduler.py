@@ -95,6 +95,10 @@ class Scheduler:
         """The stream with this replica's letters."""
         return b"%b:mail:%b" % (self._key, self._replica.encode())
 
+    async def load(self) -> None:
+        """Make the store know the scripts before the first request does."""
+        await self._store.load(self._scripts.values())
+
     def submit(
         self,
         id: str,
@@ -160,12 +164,20 @@ class Scheduler:
         self._tell(("forget_runner", self._replica, runner))
 
     async def sync(
-        self, runners: Sequence[str | int], held: Sequence[Held], waiting: Sequence[str]
+        self,
+        runners: Sequence[str | int],
+        held: Sequence[Held],
+        waiting: Sequence[str],
+        *,
+        known: int = 1,
     ) -> Synced:
-        """Give a sign of life, with everything this replica has and holds."""
+        """Give a sign of life, with everything this replica has and holds.
+
+        `known` is how many replicas there were the last time.
+        """
         packed = [each.packed() for each in held]
         now, replicas, lost, unknown, offers = await self._call(
-            ("sync", self._replica, runners, packed, waiting)
+            ("sync", self._replica, runners, packed, waiting, known)
         )
         return Synced(
             now / 1e6,

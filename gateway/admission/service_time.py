@@ -16,7 +16,9 @@ FORGETTING = 0.98
 """Weight of the last observation but one, beside the last: about fifty count."""
 ENOUGH = 8
 """Observations below which the mean is a better guess than a fit."""
-MOST_NOTED = 4096
+MOST_LEARNT = 64
+"""Observations taken in at a time: a busy gateway has more than a fit needs, and each costs some
+microseconds of the requests' time."""
 SPREAD = 8.0
 """A fit is not believed beyond this multiple of the mean, or below its inverse."""
 MIN_COST_S = 0.001
@@ -70,7 +72,7 @@ class ServiceTimes:
 
     def __init__(self) -> None:
         self._fits: dict[tuple[str, str], Fit] = {}
-        self._noted: deque[tuple[str, str, int, int, float]] = deque(maxlen=MOST_NOTED)
+        self._noted: deque[tuple[str, str, int, int, float]] = deque(maxlen=MOST_LEARNT)
 
     def predict(
         self, model: str, operation: str, prompt_bytes: int, most_tokens: int | None
@@ -96,7 +98,7 @@ class ServiceTimes:
         self.note(model, exchange.operation, prompt_bytes, tokens, last - sent)
 
     def learn(self) -> None:
-        """Take in what was noted."""
+        """Take in what was noted last."""
         while self._noted:
             model, operation, prompt_bytes, tokens, held_s = self._noted.popleft()
             fit = self._fits.get((model, operation))

@@ -6,6 +6,7 @@ While the store is down, requests go through this replica's own gate, with its s
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import itertools
 import logging
 import secrets
@@ -17,6 +18,7 @@ from gateway.admission.degraded import Degraded
 from gateway.admission.held import Ledger
 from gateway.admission.local import LocalGate
 from gateway.admission.mailbox import Letter, Mailbox
+from gateway.admission.reconciliation import Reconciliation
 from gateway.admission.refusal import refusal
 from gateway.admission.scheduler import (
     OFFER_S,
@@ -26,15 +28,13 @@ from gateway.admission.scheduler import (
     Scheduler,
     answer_of,
 )
+from gateway.admission.snapshot import Snapshot, snapshot_of
 from gateway.admission.topology import Topology
-from gateway.admission.upkeep import Upkeep
 from gateway.admission.waiting import Moved, Waiting
+from gateway.admission.waiting_room import WaitingRoom
 from gateway.store import Store, StoreDown
 
 logger = logging.getLogger(__name__)
-
-MOST_EARLY = 256
-"""Letters kept that nobody here waits for yet."""
 
 
 class SharedGate:
@@ -59,8 +59,7 @@ class SharedGate:
         self._numbers = itertools.count(1)
         self._topology = Topology()
         self._slots: dict[str, int] = {}
-        self._waiting: dict[str, Waiting] = {}
-        self._early: dict[str, Granted | Refused] = {}
+        self._room = WaitingRoom()
         self._scheduler = Scheduler(store, replica=self.replica, most_in_flow=most_in_flow)
         self._ledger = Ledger(self._scheduler, clock)
         self._degraded = Degraded(
@@ -73,9 +72,16 @@ class SharedGate:
             closed=closed,
         )
         self._mailbox = Mailbox(store, self._scheduler.mailbox, self._deliver)
-        self._upkeep = Upkeep(
-            self._scheduler, clock, sync=self._sync, wake=self._recover, on_down=self._down
+        self._reconciliation = Reconciliation(
+            self._scheduler,
+            self._ledger,
+            self._room,
+            self._topology,
+            self._slots,
+            self._degraded,
+            clock=clock,
         )
+        self._upkeep = self._reconciliation.upkeep
         store.on_change(self._upkeep.store_changed)
         self._store = store
 
@@ -106,7 +112,8 @@ class SharedGate:
         """
         self._upkeep.learn = learn
         try:
-            await self._sync()
+            await self._scheduler.load()
+            await self._reconciliation.sync()
         except StoreDown:
             self._upkeep.store_changed(False)
         self._mailbox.start()
@@ -180,8 +187,14 @@ class SharedGate:
 
     def waiting(self, runner: str) -> int:
         """See `Admission.waiting`."""
-        here = sum(runner in waiting.ticket.candidates for waiting in self._waiting.values())
-        return here + self._degraded.waiting(runner)
+        return self._room.count(runner) + self._degraded.waiting(runner)
+
+    async def snapshot(self) -> Snapshot:
+        """The queue of all replicas; while the store is down, or does not answer, of this one."""
+        if not self._degraded.active:
+            with contextlib.suppress(StoreDown):
+                return snapshot_of(await self._scheduler.state(), self._topology)
+        return self._degraded.snapshot()
 
     async def _through_the_store(self, waiting: Waiting) -> Lease:
         """Submit a ticket that has waited before: it is not tested again."""
@@ -189,22 +202,17 @@ class SharedGate:
 
     async def _with(self, waiting: Waiting, work: Coroutine[Any, Any, Lease]) -> Lease:
         """Do something about a ticket that letters may come for meanwhile."""
-        self._waiting[waiting.id] = waiting
-        early = self._early.pop(waiting.id, None)
-        if early is not None:
-            waiting.end(early)
-        try:
-            return await work
-        except asyncio.CancelledError:
-            self._scheduler.cancel(waiting.id)
-            raise
-        finally:
-            self._waiting.pop(waiting.id, None)
+        with self._room.entered(waiting):
+            try:
+                return await work
+            except asyncio.CancelledError:
+                self._scheduler.cancel(waiting.id)
+                raise
 
     async def _submit_and_go_on(self, waiting: Waiting) -> Lease:
         sent = self._clock()
         try:
-            reply = await self._submit_again(waiting, sent)
+            reply = await self._reconciliation.submit_again(waiting, sent)
         except StoreDown:
             self._ledger.doubt(waiting.id)
             return await self._on_our_own(waiting.ticket, waiting.since)
@@ -252,89 +260,24 @@ class SharedGate:
 
     async def _on_our_own(self, ticket: Ticket, since: float) -> Lease:
         """Through this replica's own gate, and back into the store's line when it returns."""
-        while True:
-            lease = await self._degraded.admit(ticket, since)
-            if lease is not None:
-                return lease
-            id = f"{self.replica}.{next(self._numbers):010x}"
-            place = self._topology.place(ticket.candidates)
-            return await self._through_the_store(Waiting(id, ticket, place, since, self._loop))
+        lease = await self._degraded.admit(ticket, since)
+        if lease is not None:
+            return lease
+        id = f"{self.replica}.{next(self._numbers):010x}"
+        place = self._topology.place(ticket.candidates)
+        return await self._through_the_store(Waiting(id, ticket, place, since, self._loop))
 
     def _deliver(self, letter: Letter) -> None:
         kind, id = letter[0], letter[1]
         if kind == "refused":
-            self._end(id, Refused("hopeless", letter[2] / 1e6, letter[3] / 1e6))
+            self._room.end(id, Refused("hopeless", letter[2] / 1e6, letter[3] / 1e6))
             return
         granted = Granted(letter[2], letter[3], letter[4] / 1e6)
         if self._upkeep.store_time() - granted.at_s > OFFER_S / 2:
             # Read too late: only the store knows whether it still holds.
             self._upkeep.sync_soon()
         else:
-            self._end(id, granted)
-
-    def _end(self, id: str, outcome: Granted | Refused) -> None:
-        waiting = self._waiting.get(id)
-        if waiting is not None:
-            waiting.end(outcome)
-        else:
-            # The letter may overtake the answer that the ticket waits.
-            self._early[id] = outcome
-            if len(self._early) > MOST_EARLY:
-                del self._early[next(iter(self._early))]
-
-    async def _sync(self) -> None:
-        """Tell the store what we have and hold, and take in what it says."""
-        runners: list[str | int] = []
-        for name, slots in self._slots.items():
-            runners += (self._topology.id(name), slots)
-        queued = [each for each in self._waiting.values() if each.queued]
-        asked = self._clock()
-        answer = await self._scheduler.sync(
-            runners, self._ledger.held(), [waiting.id for waiting in queued]
-        )
-        self._upkeep.set_time(answer.now_s, asked)
-        self._degraded.replicas = answer.replicas
-        for id in answer.lost:
-            self._ledger.lose(id)
-        for id, granted in answer.offers:
-            waiting = self._waiting.get(id)
-            if waiting is not None and waiting.end(granted):
-                self._upkeep.sync_soon()
-        for id in answer.unknown:
-            waiting = self._waiting.get(id)
-            if waiting is not None and not waiting.outcome.done():
-                self._upkeep.spawn(self._make_known(waiting))
-
-    def _submit_again(self, waiting: Waiting, now: float) -> asyncio.Future[list[Any]]:
-        """With its age, and its place in its line."""
-        ticket, place, age_s = waiting.ticket, waiting.place, now - waiting.since
-        return self._scheduler.submit(waiting.id, ticket, place, age_s, waiting.order, test=False)
-
-    async def _make_known(self, waiting: Waiting) -> None:
-        """The store has forgotten a ticket."""
-        try:
-            answer = answer_of(await self._submit_again(waiting, self._clock()))
-        except StoreDown:
-            return  # it is unknown at the next sync, too
-        if isinstance(answer, Queued):
-            waiting.wait(answer)
-        elif not waiting.end(answer):
-            self._scheduler.cancel(waiting.id)
-
-    def _down(self) -> None:
-        """The store is lost: what waited there waits here from now on."""
-        self._degraded.enter()
-        for waiting in list(self._waiting.values()):
-            if waiting.queued and waiting.end(Moved()):
-                self._ledger.doubt(waiting.id)
-
-    async def _recover(self) -> None:
-        """The store is back: first the leases, then the tickets."""
-        self._ledger.settle_doubts()
-        await self._sync()
-        self._degraded.leave()
-        # What was given out meanwhile is not in it yet.
-        self._upkeep.sync_soon()
+            self._room.end(id, granted)
 
     def _slots_of(self, ticket: Ticket) -> int:
         return sum(self._slots.get(name, 0) for name in ticket.candidates)

@@ -61,6 +61,12 @@ class Topology:
         """The name of a runner here, None if it has none."""
         return self._names.get(id)
 
+    def names(self, id: str) -> tuple[str, ...]:
+        """Every name that a runner has here: two may mean one process."""
+        names = tuple(name for name, known in self._ids.items() if known == id)
+        former = self.name(id)
+        return names or (() if former is None else (former,))
+
     def place(self, candidates: tuple[str, ...]) -> Place:
         """Where tickets for these candidates wait."""
         place = self._places.get(candidates)

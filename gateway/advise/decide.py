@@ -172,4 +172,5 @@ def _best(services: list[Service]) -> Service | None:
 
 def _most_users(engine: Engine) -> int | None:
     seen = max((step.users for step in engine.steps if step.completed), default=0.0)
+    seen = max(seen, engine.asked_users)
     return max(1, ceil(seen - 1e-9)) if seen > 0 else None

@@ -60,6 +60,8 @@ class Engine:
     queued: tuple[Step, ...] = ()
     """Asked through a gateway, in order of users."""
     context_length: int | None = None
+    asked_users: int = 0
+    """Most people at once that it was asked to serve, in steps that cannot be used as well."""
 
     @property
     def steps(self) -> tuple[Step, ...]:

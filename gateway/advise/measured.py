@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import get_args
 from urllib.parse import urlsplit
 
@@ -35,7 +36,7 @@ def facts_from(
     `NothingMeasured` when there is no such target or no step to go by.
     """
     conditions = result.conditions
-    engines = _engines(conditions.targets, _steps(result.steps))
+    engines = _engines(conditions.targets, result.steps)
     if not engines:
         raise NothingMeasured(
             f"{name} holds no closed-loop step (--users) with a figure to go by; "
@@ -50,7 +51,7 @@ def facts_from(
         others=tuple(engine for engine in engines if engine is not current),
         hardware=described_by(conditions.machine) if local else None,
         uses=uses | _uses(own),
-        doubts=_doubts(result),
+        doubts=_doubts(result, frozenset(each.name for each in own)),
     )
 
 
@@ -86,13 +87,17 @@ def _usual(speeds: Distribution | None) -> float | None:
     return speeds.p50 if speeds else None
 
 
-def _engines(targets: Iterable[TargetFacts], steps: dict[str, list[Step]]) -> list[Engine]:
+def _engines(targets: Iterable[TargetFacts], measured: Sequence[BenchStep]) -> list[Engine]:
     """One for each runner, its direct and its queued steps side by side, in the order measured."""
+    steps = _steps(measured)
+    asked: defaultdict[str, int] = defaultdict(int)
+    for step in measured:
+        asked[step.target] = max(asked[step.target], step.users or 0)
     grouped: defaultdict[str, list[TargetFacts]] = defaultdict(list)
     for target in targets:
         grouped[target.group].append(target)
     return [
-        engine
+        replace(engine, asked_users=max(asked[target.name] for target in each))
         for name, each in grouped.items()
         if (engine := _engine(name, each, steps)) is not None
     ]
@@ -143,15 +148,12 @@ def _uses(targets: Iterable[TargetFacts]) -> frozenset[Use]:
     return frozenset({Use.TOKEN_LIMIT, Use.STREAM_USAGE} | ({Use.NATIVE_API} if native else set()))
 
 
-def _doubts(result: Result) -> tuple[str, ...]:
-    doubts = []
-    if result.interrupted:
-        doubts.append("the benchmark was interrupted; later steps are missing")
-    void = [step for step in result.steps if step.void]
-    doubts += [
-        f"{step.target} at {step.users or step.rate} was left out: {verdict.message}"
-        for step in void
-        for verdict in step.verdicts
-        if verdict.voids
-    ]
+def _doubts(result: Result, targets: frozenset[str]) -> tuple[str, ...]:
+    """What is wrong with the figures of these targets, each kind of fault once."""
+    own = [step for step in result.steps if step.target in targets]
+    void = [step for step in own if step.void]
+    doubts = ["the benchmark was interrupted; later steps are missing"] * result.interrupted
+    if void:
+        first = next(verdict.message for verdict in void[0].verdicts if verdict.voids)
+        doubts.append(f"{len(void)} of {len(own)} steps were left out, the first because {first}")
     return tuple(doubts)

@@ -11,6 +11,7 @@ from gateway.cli.check import check
 from gateway.cli.keys import keys
 from gateway.cli.models import models
 from gateway.cli.serve import serve
+from gateway.cli.top import top
 from gateway.cli.worker import worker
 
 
@@ -29,6 +30,7 @@ main.add_command(serve)
 main.add_command(check)
 main.add_command(models)
 main.add_command(keys)
+main.add_command(top)
 main.add_command(bench)
 main.add_command(advise)
 main.add_command(worker)

@@ -14,6 +14,7 @@ from gateway.app import Gateway
 from gateway.cli.banner import banner
 from gateway.cli.configuration import EXIT_CONFIGURATION, load_or_exit
 from gateway.errors import CannotStart
+from gateway.server.admin import admin_listener, admin_socket
 from gateway.server.listen import bind
 from gateway.server.run import Replica
 from gateway.settings import Loaded, ServerSettings, Settings, SettingsError, load_from_process
@@ -40,16 +41,22 @@ def serve() -> None:
 
 
 async def _serve(loaded: Loaded, log_format: Format) -> None:
-    server = loaded.settings.server
+    settings = loaded.settings
+    server = settings.server
+    # First, so that a port of our own choice never is the one that was asked for here. Of several
+    # workers, the first one listens there.
+    admin = admin_socket(settings.admin) if server.workers == 1 else None
     listener = bind(server.host, server.port, may_move=_unchosen_port(loaded))
     listener.listen(2048)
     if server.workers > 1:
         await _supervise(loaded, log_format, listener)
     else:
-        await _serve_alone(loaded, log_format, listener)
+        await _serve_alone(loaded, log_format, listener, admin)
 
 
-async def _serve_alone(loaded: Loaded, log_format: Format, listener: socket.socket) -> None:
+async def _serve_alone(
+    loaded: Loaded, log_format: Format, listener: socket.socket, admin: socket.socket | None
+) -> None:
     settings = loaded.settings
     async with opened(settings.store, patient=True) as store:
         gateway = Gateway(
@@ -67,7 +74,8 @@ async def _serve_alone(loaded: Loaded, log_format: Format, listener: socket.sock
             else:
                 click.echo(greeting(loaded, gateway, url), err=True)
 
-        await Replica(gateway, settings, read_again).run(listener, on_ready=greet)
+        async with admin_listener(gateway, settings.admin, admin):
+            await Replica(gateway, settings, read_again).run(listener, on_ready=greet)
 
 
 async def _supervise(loaded: Loaded, log_format: Format, listener: socket.socket) -> None:

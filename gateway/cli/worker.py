@@ -13,6 +13,7 @@ from gateway.app import Gateway
 from gateway.cli.configuration import EXIT_CONFIGURATION, load_or_exit
 from gateway.cli.serve import greeting, loop_factory, read_again, url_of
 from gateway.errors import CannotStart
+from gateway.server.admin import admin_socket
 from gateway.server.worker import Worker
 from gateway.settings import Settings
 from gateway.store import Store
@@ -41,14 +42,15 @@ def worker(number: int, listener: int, channel: int) -> None:
             gathered=gathered,
         )
 
-    it = Worker(
-        loaded.settings,
-        build=build,
-        reload=read_again,
-        describe=lambda gateway: greeting(loaded, gateway, url_of(port)),
-    )
     with asyncio.Runner(loop_factory=loop_factory()) as runner:
         try:
+            it = Worker(
+                loaded.settings,
+                build=build,
+                reload=read_again,
+                describe=lambda gateway: greeting(loaded, gateway, url_of(port)),
+                admin=admin_socket(loaded.settings.admin) if number == 1 else None,
+            )
             runner.run(it.run(port, socket.socket(fileno=channel)))
         except CannotStart as error:
             click.echo(f"worker {number}: {error}", err=True)

@@ -28,7 +28,7 @@ class Account:
         """Raises what refuses the request. Only once the store has answered."""
         reservation = self._pending.result()
         self.checked = True
-        self._exchange.limit_headers = reservation.headers
+        self._exchange.limit_lines = reservation.lines
 
     def permit(self) -> None:
         """`check`, unless that has been done."""
@@ -49,9 +49,9 @@ class Account:
     def close(self) -> None:
         """Settle with what is known of the exchange. Never waits or raises.
 
-        What ended before a runner took it costs nothing. What was answered costs the tokens that
-        the runner counted; of an answer that broke off, the prompt as estimated and the pieces that
-        came.
+        What no runner got costs nothing, nor does what failed before the first token. What was
+        answered costs the tokens that the runner counted; of an answer that broke off, or whose
+        caller left while the runner worked on it, the prompt as estimated and the pieces that came.
         """
         reservation = self._pending.taken
         if reservation is None:
@@ -61,7 +61,7 @@ class Account:
         usage = exchange.usage
         if usage is not None:
             reservation.settle(usage.prompt_tokens + usage.completion_tokens)
-        elif exchange.sent is None:
+        elif exchange.sent is None or (exchange.code is not None and exchange.first_token is None):
             reservation.refund()
         else:
             reservation.settle(self._body_bytes // BYTES_PER_TOKEN + exchange.chunks)

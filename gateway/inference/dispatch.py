@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from backends.base import Backend, Call, Prepared, RunnerState
 from backends.errors import BackendError, ConnectFailed, RequestUnsupported, RunnerRefused
 from backends.transport import Response, Timeouts
-from gateway.admission import Admission, Lease, Ticket
+from gateway.admission import Admission, Lease
 from gateway.errors import GatewayError, InvalidRequest, Overloaded, Unavailable
 from gateway.exchange import Exchange
 from gateway.inference.demand import Demand
@@ -83,11 +83,11 @@ class Dispatcher:
         Raises `GatewayError` when no runner took the call. Cancelling it leaves no slot held and
         no connection open.
         """
-        deadline = self.clock() + demand.wait_s
+        arrived = self.clock()
         failure: GatewayError | None = None
         for target in route.targets:
             try:
-                return await self._open_on(target, call, route, exchange, demand, deadline)
+                return await self._open_on(target, call, route, exchange, demand, arrived)
             except _NextTarget as passed_on:
                 failure = passed_on.error
         assert failure is not None
@@ -100,7 +100,7 @@ class Dispatcher:
         route: Route,
         exchange: Exchange,
         demand: Demand,
-        deadline: float,
+        arrived: float,
     ) -> Run:
         # A list of its own: runners that fail are taken out of it.
         runners = [runner for runner in target.runners if runner.candidate]
@@ -111,10 +111,10 @@ class Dispatcher:
             runner = _unlimited(runners)
             if runner is None:
                 try:
-                    lease = await self._admit(route, target, runners, exchange, demand, deadline)
+                    lease = await self._admit(route, target, runners, exchange, demand, arrived)
                 except Overloaded as error:
                     raise _NextTarget(_loading(route, runners) or error) from error
-                runner = next(each for each in runners if each.name == lease.runner)
+                runner = _named(lease.runner, runners)
             runner.in_flight += 1
             handed_over = False
             try:
@@ -123,7 +123,7 @@ class Dispatcher:
                     prepared = backend.prepare(call, target.model)
                 exchange.attempts += 1
                 timeouts = route.timeouts if call.stream else route.plain_timeouts
-                sent = self.clock()
+                exchange.sent = sent = self.clock()
                 response = await backend.open(
                     prepared, extra=exchange.upstream_headers(), timeouts=timeouts
                 )
@@ -134,6 +134,7 @@ class Dispatcher:
                     return Run(runner, backend, prepared, response, lease, timeouts, sent)
                 raise await _read_refusal(backend, response)
             except BackendError as error:
+                exchange.sent = None
                 failure = as_gateway_error(runner.name, error)
                 exchange.backend, exchange.runner = target.backend, runner.name
                 if not _pass_on(runner, error):
@@ -153,27 +154,13 @@ class Dispatcher:
         runners: Sequence[Runner],
         exchange: Exchange,
         demand: Demand,
-        deadline: float,
+        arrived: float,
     ) -> Lease:
         began = self.clock()
-        template, candidates = route.queue, route.queue.candidates
+        candidates = route.queue.candidates
         if target is not route.targets[0] or len(runners) != len(target.runners):
             candidates = tuple(runner.name for runner in runners)
-        ticket = Ticket(
-            model=template.model,
-            candidates=candidates,
-            wait_s=max(0.0, deadline - began),
-            max_waiting=template.max_waiting,
-            policy=template.policy,
-            flow=demand.flow,
-            cost_s=demand.cost_s,
-            lead_s=demand.lead_s,
-            retry=demand.retry,
-            patience_s=demand.patience_s,
-            last_resort=target is route.targets[-1],
-            progress=demand.progress,
-            permit=None if demand.account is None else demand.account.permit,
-        )
+        ticket = demand.ticket(candidates, began - arrived, last=target is route.targets[-1])
         for runner in runners:
             runner.claims += 1
         try:
@@ -194,10 +181,15 @@ class _NextTarget(Exception):
 
 async def _let_in(demand: Demand, runner: Runner) -> Backend:
     """The runner's adapter, once the limits have let the request in. Raises what refuses it."""
-    if not demand.let_in:
-        await demand.wait()
+    if not demand.account.checked:
+        await demand.account.wait()
     assert runner.backend is not None
     return runner.backend
+
+
+def _named(name: str, runners: Sequence[Runner]) -> Runner:
+    first = runners[0]
+    return first if first.name == name else next(each for each in runners if each.name == name)
 
 
 def _unlimited(runners: Sequence[Runner]) -> Runner | None:

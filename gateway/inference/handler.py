@@ -20,7 +20,7 @@ from gateway.errors import GatewayError, MethodNotAllowed, Unavailable
 from gateway.exchange import Exchange, RequestIds
 from gateway.inference.account import Account
 from gateway.inference.body import BodyLimits, BodyReader, ClientGone
-from gateway.inference.demand import Demand, demand_of, most_tokens
+from gateway.inference.demand import Demand, most_tokens_of
 from gateway.inference.departure import Departure
 from gateway.inference.direct import Direct, direct
 from gateway.inference.dispatch import Dispatcher
@@ -148,9 +148,10 @@ class InferenceHandler:
         exchange.model = route.model
         principal, service_class = self._standing(principal, exchange, call)
         with Departure(receive, task, offered):
-            account = self._account(principal, route, body, call, exchange)
-            demand = demand_of(
-                exchange, call, body, principal, service_class, route, self._times, account
+            most = most_tokens_of(call)
+            account = self._account(principal, route, body, most, exchange)
+            demand = Demand(
+                exchange, body, principal, service_class, route, self._times, account, most
             )
             try:
                 await self._answer(call, route, exchange, demand, responder)
@@ -193,13 +194,18 @@ class InferenceHandler:
         return standing.principal, standing.service_class
 
     def _account(
-        self, principal: Principal, route: Route, body: bytes, call: Call, exchange: Exchange
+        self,
+        principal: Principal,
+        route: Route,
+        body: bytes,
+        most_tokens: int | None,
+        exchange: Exchange,
     ) -> Account:
         """Ask the limits that apply to let the request in; the answer comes with that of the slot.
 
         Raises `RateLimited` where it is here already.
         """
-        tokens = estimate_tokens(len(body), most_tokens(call))
+        tokens = estimate_tokens(len(body), most_tokens)
         pending = self._limiter.begin(principal, route.model, route.limits, tokens=tokens)
         account = Account(pending, exchange, len(body))
         if pending.answered:
@@ -216,7 +222,6 @@ class InferenceHandler:
             )
         else:
             run = await opening
-        exchange.sent = run.sent
         try:
             gaps = self._metrics.pair(route.model, run.runner.kind).token_gap
             await relay(run, responder, exchange, clock=self._clock, gaps=gaps)

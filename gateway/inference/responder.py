@@ -102,8 +102,7 @@ class Responder:
                 f"x-sluicegate-queue-ms: {int(exchange.queue_s * 1000)}\r\n"
                 f"x-sluicegate-runner: {exchange.runner}\r\n"
             )
-        for name, value in exchange.limit_headers:
-            lines += f"{name.decode('ascii')}: {value.decode('ascii')}\r\n"
+        lines += exchange.limit_lines
         if exchange.clamped:
             lines += f"x-sluicegate-clamped: {', '.join(exchange.clamped)}\r\n"
         if exchange.ignored:

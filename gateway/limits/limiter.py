@@ -12,7 +12,6 @@ from typing import Any
 from gateway.errors import Unavailable
 from gateway.limits.bucket import Bucket
 from gateway.limits.denial import denial, repeated_denial
-from gateway.limits.headers import rate_headers
 from gateway.limits.held import HeldLeases
 from gateway.limits.local import LocalBuckets
 from gateway.limits.pending import FREE, Pending
@@ -151,7 +150,7 @@ class Limiter:
         """The reservation that a reply stands for. Raises `RateLimited` where it is a refusal."""
         if reply[0]:
             raise denial(plan, tokens, reply, self._clock())
-        headers = rate_headers(plan.buckets, reply)
+        buckets = plan.buckets
         if len(reply) > _REPLY:
             plan = self._only_logged(plan, reply[_REPLY:])
         if plan.holding:
@@ -162,7 +161,8 @@ class Limiter:
             lease=lease,
             tokens=tokens,
             started=self._clock() if plan.holding else 0.0,
-            headers=headers,
+            buckets=buckets,
+            reply=reply,
             local=local,
         )
 

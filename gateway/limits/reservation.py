@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Protocol
 
-from gateway.limits.headers import Headers
+from gateway.limits.bucket import Bucket
+from gateway.limits.headers import Headers, rate_headers, rate_lines
 from gateway.limits.plan import Plan
+
+_NO_REPLY = (0, 0, 0, 0, 0, 0, 0, 0)
 
 
 class Settler(Protocol):
@@ -24,7 +28,7 @@ class Reservation:
     it was estimated, and no longer counts as running after ten seconds.
     """
 
-    __slots__ = ("_settler", "headers", "lease", "local", "plan", "started", "tokens")
+    __slots__ = ("_buckets", "_reply", "_settler", "lease", "local", "plan", "started", "tokens")
 
     def __init__(
         self,
@@ -34,7 +38,8 @@ class Reservation:
         lease: str = "",
         tokens: int = 0,
         started: float = 0.0,
-        headers: Headers = (),
+        buckets: Sequence[Bucket] = (),
+        reply: Sequence[int] = _NO_REPLY,
         local: bool = False,
     ) -> None:
         self._settler = settler
@@ -42,10 +47,20 @@ class Reservation:
         self.lease = lease
         self.tokens = tokens
         self.started = started
-        self.headers = headers
-        """`x-ratelimit-…` for the answer."""
+        self._buckets = buckets
+        self._reply = reply
         self.local = local
         """Whether this process granted it by itself, the store being down."""
+
+    @property
+    def headers(self) -> Headers:
+        """`x-ratelimit-…` for the answer."""
+        return rate_headers(self._buckets, self._reply)
+
+    @property
+    def lines(self) -> str:
+        """The same as lines of a response head."""
+        return rate_lines(self._buckets, self._reply)
 
     def settle(self, tokens: int) -> None:
         """The request took `tokens`, of prompt and answer together."""

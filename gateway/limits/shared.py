@@ -16,7 +16,7 @@ from gateway.store import Script, Store
 logger = logging.getLogger(__name__)
 
 PREFIX = b"{rl:default}"
-"""One hash tag for all limits: see the head of the script."""
+"""One hash tag for all limits of a domain: see the head of the script."""
 MOST_UNTOLD = 10_000
 """Corrections that are kept while the store is down; of more, the oldest stay at the estimate."""
 RESERVE, SETTLE, TOUCH = 1, 2, 3

@@ -10,11 +10,12 @@ from gateway.errors import CannotStart
 NEXT_PORTS = 10
 
 
-def bind(host: str, port: int, *, may_move: bool) -> socket.socket:
+def bind(host: str, port: int, *, may_move: bool, section: str = "server") -> socket.socket:
     """Return a bound socket. With `may_move`, a port in use makes it try the next few.
 
-    Raises `CannotStart`.
+    `section` is where the address is configured. Raises `CannotStart`.
     """
+    variable = f"SLUICEGATE_{section.upper()}__PORT"
     ports = range(port, port + NEXT_PORTS) if may_move and port else (port,)
     for candidate in ports:
         try:
@@ -23,11 +24,9 @@ def bind(host: str, port: int, *, may_move: bool) -> socket.socket:
             if error.errno != errno.EADDRINUSE:
                 raise CannotStart(
                     f"Cannot listen on {host}:{candidate}: {error.strerror}. "
-                    "Set server.host and server.port (SLUICEGATE_SERVER__PORT)."
+                    f"Set {section}.host and {section}.port ({variable})."
                 ) from error
-    raise CannotStart(
-        f"Port {port} on {host} is in use. Choose another one: SLUICEGATE_SERVER__PORT={port + 1}"
-    )
+    raise CannotStart(f"Port {port} on {host} is in use. Choose another one: {variable}={port + 1}")
 
 
 def _bind(host: str, port: int) -> socket.socket:

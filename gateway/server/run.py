@@ -16,11 +16,9 @@ import signal
 import socket
 from collections.abc import Awaitable, Callable, Iterator
 
-import uvicorn
-
 from gateway.app import Gateway
 from gateway.errors import CannotStart
-from gateway.server.connection import client_connection
+from gateway.server.http_server import HttpServer
 from gateway.server.limits import ConnectionLimits
 from gateway.settings import Settings
 
@@ -28,14 +26,6 @@ logger = logging.getLogger(__name__)
 
 Reload = Callable[[], Settings | None]
 """Reads the configuration again; None when it is wrong, having said why."""
-
-
-class _Server(uvicorn.Server):
-    """uvicorn without its signal handlers: ours drain first."""
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        yield
 
 
 class Replica:
@@ -52,21 +42,7 @@ class Replica:
         limits = ConnectionLimits(
             head_s=settings.server.header_timeout_s, connections=settings.server.max_connections
         )
-        self._server = _Server(
-            uvicorn.Config(
-                gateway.asgi,
-                http=client_connection(limits),
-                proxy_headers=False,
-                ws="none",
-                lifespan="off",
-                interface="asgi3",
-                log_config=None,
-                access_log=False,
-                server_header=False,
-                timeout_graceful_shutdown=1,
-                backlog=2048,
-            )
-        )
+        self._server = HttpServer(gateway.asgi, limits)
 
     async def run(
         self, listener: socket.socket, *, on_ready: Callable[[], Awaitable[None]]
@@ -169,7 +145,10 @@ def _only_at_the_start(old: Settings, new: Settings) -> Iterator[str]:
     """Sections that differ in what a running gateway does not take over."""
     if old.server.model_dump(exclude=_LIVE) != new.server.model_dump(exclude=_LIVE):
         yield "server"
-    for name in ("log", "queue", "metrics", "tracing"):
+    wait = {"wait_s"}
+    if old.queue.model_dump(exclude=wait) != new.queue.model_dump(exclude=wait):
+        yield "queue"
+    for name in ("store", "log", "metrics", "tracing", "admin"):
         if getattr(old, name) != getattr(new, name):
             yield name
 

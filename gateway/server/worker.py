@@ -18,6 +18,7 @@ import msgspec
 
 from gateway.app import Gateway
 from gateway.errors import CannotStart, Unavailable
+from gateway.server.admin import admin_listener
 from gateway.server.channel import Channel
 from gateway.server.run import Reload, Replica
 from gateway.server.runner_news import RunnerNews, part_of_worker
@@ -39,7 +40,8 @@ Build = Callable[[Settings, Store, Callable[[], Awaitable[bytes]]], Gateway]
 
 
 class Worker:
-    """Serves until its supervisor says otherwise. `describe` says what a person is shown."""
+    """Serves until its supervisor says otherwise. `describe` says what a person is shown; `admin`
+    is the socket of the admin listener, in the one worker that has it."""
 
     def __init__(
         self,
@@ -48,11 +50,13 @@ class Worker:
         build: Build,
         reload: Reload,
         describe: Callable[[Gateway], str],
+        admin: socket.socket | None = None,
     ) -> None:
         self._base = settings
         self._build = build
         self._read_again = reload
         self._describe = describe
+        self._admin = admin
         self._news: dict[str, RunnerNews] = {}
         self._stale = False
         self._scrapes: dict[int, asyncio.Future[bytes]] = {}
@@ -69,7 +73,8 @@ class Worker:
             settings = part_of_worker(self._base, self._news)
             async with opened(settings.store, patient=True) as store:
                 self._gateway = self._build(settings, store, self._gathered)
-                await self._serve(settings, listener)
+                async with admin_listener(self._gateway, settings.admin, self._admin):
+                    await self._serve(settings, listener)
         finally:
             await channel.aclose()
 

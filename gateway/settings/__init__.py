@@ -1,5 +1,6 @@
 """Typed, frozen configuration from defaults, files and environment, with all faults at once."""
 
+from gateway.settings.admin import AdminSettings
 from gateway.settings.auth import AuthKey, AuthSettings
 from gateway.settings.fault import Fault, Origin, SettingsError
 from gateway.settings.field_types import BackendKind, Profile
@@ -29,6 +30,7 @@ from gateway.settings.store import StoreSettings, StoreTlsSettings
 from gateway.settings.store_url import StoreAddress
 
 __all__ = [
+    "AdminSettings",
     "AuthKey",
     "AuthSettings",
     "BackendKind",

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
+from gateway.settings.admin_rules import admin_faults
 from gateway.settings.auth_rules import auth_faults
 from gateway.settings.derivation import with_derived
 from gateway.settings.environment import read_environment
@@ -110,6 +111,7 @@ class _Reading:
 
 def _rule_faults(document: Node, shape: Shape, profile: Profile) -> Iterator[Fault]:
     yield from auth_faults(document, shape, profile)
+    yield from admin_faults(document, shape)
     yield from runner_faults(document, shape)
     yield from model_faults(document, shape)
     yield from store_faults(document, shape)

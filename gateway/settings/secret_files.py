@@ -32,7 +32,7 @@ def with_file_secrets(document: Node, shape: Shape) -> tuple[Node, list[Fault]]:
         place = shape.at(secret)
         if place is None or not place.secret or document.at(*secret).value is not None:
             continue
-        word = "password" if secret[-1] == "password" else "key"
+        word = secret[-1] if secret[-1] in ("password", "token") else "key"
         text = _only_line(content, spaces=word == "password")
         if text is None:
             problem = f"the file does not hold one {word} and nothing else"

@@ -122,8 +122,8 @@ class QueueSettings(Section):
         default=1024,
         ge=1,
         le=1_000_000,
-        description="Most requests waiting in this replica, over all models, default 1024. "
-        "The next one is refused at once. Each holds its body in memory.",
+        description="Most requests waiting in one replica while the store is down, over all "
+        "models, default 1024. The next one is refused at once. Each holds its body in memory.",
     )
 
 

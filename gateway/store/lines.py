@@ -12,6 +12,7 @@ from redis.asyncio.connection import AbstractConnection
 from gateway.store.endpoint import Endpoint, closed_on_error
 from gateway.store.errors import StoreDown, StoreUnfit
 from gateway.store.line import RETRY_S, Line
+from gateway.store.pipeline import Pipeline
 from gateway.store.topology import SLOTS, WHOLE, Node, Topology, slot_of
 
 logger = logging.getLogger(__name__)
@@ -66,6 +67,11 @@ class Lines:
     def of_key(self, key: bytes) -> Line | None:
         """The line to the server that has the key, as far as that is known."""
         return self._by_slot[slot_of(key)] if self._by_slot else None
+
+    def pipelines(self) -> list[Pipeline]:
+        """The open connections."""
+        lines = self._by_node.values()
+        return [line.pipeline for line in lines if line.pipeline is not None]
 
     async def home_connection(self) -> AbstractConnection:
         """One more connection to where the home keys are. Raises `StoreDown`."""

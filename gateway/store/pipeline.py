@@ -8,6 +8,7 @@ release cost a twentieth of what they cost through a client's connection pool.
 from __future__ import annotations
 
 import asyncio
+from asyncio import Future
 from collections import deque
 from collections.abc import Callable
 from typing import Any, TypeAlias, cast
@@ -52,6 +53,7 @@ class Pipeline(asyncio.Protocol):
         self._parser = hiredis.Reader(replyError=_ReplyError)
         self._pending: deque[_Command] = deque()
         self._unsent: list[bytes] = []
+        self._now = 0.0
         self._refused = 0
         self._transport: asyncio.Transport | None = None
         self._watch: asyncio.TimerHandle | None = None
@@ -77,9 +79,8 @@ class Pipeline(asyncio.Protocol):
 
         Cancelling the future only gives up the reply: the command has left and takes effect.
         """
-        loop = self._loop
-        future = loop.create_future()
-        self._issue((future, loop.time(), script, script.command(key, arguments)))
+        future: asyncio.Future[Any] = Future(loop=self._loop)
+        self._issue(future, script, script.command(key, arguments))
         return future
 
     def tell(self, script: Script, key: bytes, arguments: Any) -> bool:
@@ -89,27 +90,30 @@ class Pipeline(asyncio.Protocol):
         """
         if self._lost is not None or len(self._pending) >= MOST_PENDING:
             return False
-        self._issue((None, self._loop.time(), script, script.command(key, arguments)))
+        self._issue(None, script, script.command(key, arguments))
         return True
 
     def command(self, *parts: bytes) -> asyncio.Future[Any]:
         """Send a plain command; otherwise like `run`."""
-        future = self._loop.create_future()
+        future: asyncio.Future[Any] = Future(loop=self._loop)
         packed = b"*%d\r\n" % len(parts) + b"".join(b"$%d\r\n%b\r\n" % (len(p), p) for p in parts)
-        self._issue((future, self._loop.time(), None, packed))
+        self._issue(future, None, packed)
         return future
 
-    def _issue(self, command: _Command) -> None:
-        pending = self._pending
+    def _issue(
+        self, future: asyncio.Future[Any] | None, script: Script | None, call: bytes
+    ) -> None:
+        pending, unsent = self._pending, self._unsent
         if self._lost is not None or len(pending) >= MOST_PENDING:
-            _fail(command[0], self._lost or StoreDown("too many commands are waiting"))
+            _fail(future, self._lost or StoreDown("too many commands are waiting"))
             return
-        if not self._unsent:
+        if not unsent:
             self._loop.call_soon(self._flush)
-        self._unsent.append(command[3])
-        pending.append(command)
-        if self._watch is None:
-            self._watch = self._loop.call_later(self._deadline_s, self._look)
+            self._now = self._loop.time()
+            if self._watch is None:
+                self._watch = self._loop.call_later(self._deadline_s, self._look)
+        unsent.append(call)
+        pending.append((future, self._now, script, call))
 
     def _flush(self) -> None:
         unsent, self._unsent = self._unsent, []
@@ -158,7 +162,7 @@ class Pipeline(asyncio.Protocol):
         meaning = meaning_of(text)
         if meaning is Refusal.UNKNOWN_SCRIPT and script is not None:
             again = script.command_with_text(call)
-            self._issue((future, self._loop.time(), script, again))
+            self._issue(future, script, again)
             return refused
         failure = StoreDown(f"script '{script.name}': {text}" if script is not None else text)
         _fail(future, failure)

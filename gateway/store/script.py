@@ -27,6 +27,7 @@ class Script:
         self.text = text.encode()
         self.sha = hashlib.sha1(self.text, usedforsecurity=False).hexdigest().encode()
         self._reported = False
+        self._prefixes: dict[bytes, bytes] = {}  # by key, of which a script has a few
         self._head = b"*5\r\n$7\r\nEVALSHA\r\n$40\r\n" + self.sha + b"\r\n$1\r\n1\r\n"
 
     @classmethod
@@ -37,14 +38,11 @@ class Script:
 
     def command(self, key: bytes, arguments: Any) -> bytes:
         """The bytes of one call."""
+        prefix = self._prefixes.get(key)
+        if prefix is None:
+            prefix = self._prefixes[key] = b"%b$%d\r\n%b\r\n$" % (self._head, len(key), key)
         packed = _pack(arguments)
-        return b"%b$%d\r\n%b\r\n$%d\r\n%b\r\n" % (
-            self._head,
-            len(key),
-            key,
-            len(packed),
-            packed,
-        )
+        return b"%b%d\r\n%b\r\n" % (prefix, len(packed), packed)
 
     def command_with_text(self, command: bytes) -> bytes:
         """The same call for a server that does not have the script yet."""

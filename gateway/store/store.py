@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterable
 from typing import Any
 
 import redis.asyncio as redis
@@ -104,6 +104,16 @@ class Store:
         future.set_exception(StoreDown(str(failure)))
         future.exception()
         return future
+
+    async def load(self, scripts: Iterable[Script]) -> None:
+        """Make scripts known to every server, so that the first call of each costs no more than
+        later ones. Not needed: a server that does not know one is told. Raises `StoreDown`."""
+        replies = [
+            pipeline.command(b"SCRIPT", b"LOAD", script.text)
+            for pipeline in self._lines.pipelines()
+            for script in scripts
+        ]
+        await asyncio.gather(*replies)
 
     def tell(self, script: Script, key: bytes, arguments: Any) -> bool:
         """`call` for a reply that nobody needs; False if the store is down and it was not sent."""

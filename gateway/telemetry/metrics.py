@@ -52,9 +52,13 @@ class Metrics(Collector):
         *,
         runners: Callable[[], Iterable[Runner]],
         waiting: Callable[[str], int],
+        store_up: Callable[[], bool],
+        replicas: Callable[[], int],
     ) -> None:
         self._runners = runners
         self._waiting = waiting
+        self._store_up = store_up
+        self._replicas = replicas
         self._pairs: dict[tuple[str, str], PairMetrics] = {}
         self._requests: defaultdict[tuple[str, str, str, int], int] = defaultdict(int)
         self._errors: defaultdict[tuple[str, str, str], int] = defaultdict(int)
@@ -71,6 +75,11 @@ class Metrics(Collector):
         if pair is None:
             pair = self._pairs[(model, backend)] = PairMetrics()
         return pair
+
+    def tokens(self) -> tuple[int, int]:
+        """Tokens in prompts and in answers, over all models, of requests that have ended."""
+        pairs = self._pairs.values()
+        return sum(pair.tokens_in for pair in pairs), sum(pair.tokens_out for pair in pairs)
 
     def would_refuse(self, bucket: str) -> None:
         """A limit that is only logged would have refused a request."""
@@ -134,6 +143,14 @@ class Metrics(Collector):
             "sluicegate_access_records_dropped",
             "Access records lost because the log could not be written fast enough.",
             self.records_dropped,
+        )
+        yield GaugeMetricFamily(
+            "sluicegate_store_up", "1 while this replica reaches the store.", self._store_up()
+        )
+        yield GaugeMetricFamily(
+            "sluicegate_replicas",
+            "Replicas that share the store, this one included, when it was last reached.",
+            self._replicas(),
         )
         yield from self._of_pairs()
         yield from self._of_runners()

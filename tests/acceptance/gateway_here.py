@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gc
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -11,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from gateway.app import Gateway
+from gateway.server.admin import admin_listener, admin_socket
 from gateway.server.listen import bind
 from gateway.server.run import Replica
 from gateway.settings.loading import load
@@ -24,6 +26,8 @@ class Here:
 
     gateway: Gateway
     port: int
+    admin_port: int = 0
+    """0 without `admin.enabled`."""
 
     @property
     def url(self) -> str:
@@ -50,8 +54,10 @@ async def gateway_here(folder: Path, config: Config, **options: Any) -> AsyncIte
     settings = load({"SLUICEGATE_CONFIG": environ["SLUICEGATE_CONFIG"]}, cwd=folder).settings
     listener = bind("127.0.0.1", 0, may_move=False)
     listener.listen(128)
-    async with opened(settings.store) as store:
+    admin = admin_socket(settings.admin)
+    async with opened(settings.store) as store, contextlib.AsyncExitStack() as beside:
         gateway = Gateway(settings, store, **options)
+        await beside.enter_async_context(admin_listener(gateway, settings.admin, admin))
         replica = Replica(gateway, settings, lambda: None)
         ready = asyncio.Event()
 
@@ -62,7 +68,8 @@ async def gateway_here(folder: Path, config: Config, **options: Any) -> AsyncIte
         running = asyncio.create_task(replica.run(listener, on_ready=on_ready))
         try:
             await asyncio.wait_for(ready.wait(), 20)
-            yield Here(gateway, listener.getsockname()[1])
+            admin_port = admin.getsockname()[1] if admin is not None else 0
+            yield Here(gateway, listener.getsockname()[1], admin_port)
         finally:
             replica.stop()
             await running

@@ -181,3 +181,10 @@ async def test_a_reader_that_leaves_fails_what_it_waited_for(any_store: Store) -
     with pytest.raises(StoreDown, match="was closed"):
         await reading
     assert any_store.up
+
+
+async def test_a_script_that_was_loaded_is_known(any_store: Store) -> None:
+    script = Script("fresh", "return 'known' -- and nothing else")
+    await any_store.load([script])
+    assert await any_store.redis.script_exists(script.sha.decode()) == [True]
+    assert await any_store.call(script, KEY, 0) == b"known"

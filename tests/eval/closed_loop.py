@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-import statistics
 from itertools import product
 
 from tests.eval.line import Line, at_least, shown

@@ -175,7 +175,8 @@ class Simulation:
         _, _, lost, unknown, offers = self.store.call(
             self.now, "sync", REPLICA, [RUNNER, self.slots], held, list(self._waiting)
         )
-        assert not (lost or unknown), "the scheduler has lost what it held"
+        assert not lost, "the scheduler has lost what it held"
+        assert not unknown, "the scheduler has forgotten who waits"
         self._read_mail()
         assert all(offer[0].decode() in self._running for offer in offers)
         self.at(self.now + SYNC_US, self._sync)

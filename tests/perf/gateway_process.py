@@ -12,7 +12,7 @@ from pathlib import Path
 
 import psutil
 
-from tests.perf.contender import Contender, free_port, spawn, wait_until_ready
+from tests.perf.contender import Contender, free_port, pin, spawn, wait_until_ready
 from tests.perf.wire import API_KEY, PUBLIC_MODEL, UPSTREAM_MODEL
 
 _STORE_NAMES = ("valkey", "redis")
@@ -32,6 +32,7 @@ class GatewayPlan:
     upstream: int
     folder: Path
     core: int | None
+    store_core: int | None
     slots: str = "unlimited"
     keys: bool = False
     """Ask for the key of the load, which has limits of requests and tokens a minute."""
@@ -81,4 +82,7 @@ def start_gateway(plan: GatewayPlan, name: str, *, profile: Path | None = None) 
     for child in psutil.Process(process.pid).children(recursive=True):
         is_store = any(word in child.name() for word in _STORE_NAMES)
         (store if is_store else ours).append(child.pid)
+    for pid in store:
+        # What it costs is told by itself; here it would push the gateway's code out of the cache.
+        pin(pid, plan.store_core)
     return Contender(name, port, process, tuple(ours), tuple(store))

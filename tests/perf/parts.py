@@ -38,7 +38,10 @@ class Ground:
     def plan(self, name: str, *, slots: str = "unlimited", keys: bool = False) -> GatewayPlan:
         """How to start a gateway of its own folder."""
         folder = self.folder / name
-        return GatewayPlan(self.root, self.stub.port, folder, self.cores.proxy, slots, keys)
+        cores = self.cores
+        return GatewayPlan(
+            self.root, self.stub.port, folder, cores.proxy, cores.load, slots=slots, keys=keys
+        )
 
     def contenders(self, *others: Contender) -> list[Contender]:
         """nginx, where there is one, and the others, in the order in which they take turns."""

@@ -23,7 +23,7 @@ from tests.perf.scale import STEP_MS
 ROOT = Path(__file__).parents[2]
 
 
-def profile(kind: str, root: Path, *, slots: str, shown: int) -> None:
+def profile(kind: str, root: Path, *, slots: str, keys: bool, shown: int) -> None:
     """Run the load and print the functions, dearest first, without those that they call."""
     cores = Cores.split()
     pin(0, cores.load)
@@ -31,7 +31,9 @@ def profile(kind: str, root: Path, *, slots: str, shown: int) -> None:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="profile-")))
         stub = start_stub(cores.load, ROOT, step_ms=STEP_MS)
         stack.callback(stub.stop)
-        plan = GatewayPlan(root, stub.port, folder / "gateway", cores.proxy, slots)
+        plan = GatewayPlan(
+            root, stub.port, folder / "gateway", cores.proxy, cores.load, slots, keys
+        )
         written = folder / "profile"
         gateway = start_gateway(plan, "gateway", profile=written)
         try:
@@ -49,6 +51,8 @@ if __name__ == "__main__":
     parser.add_argument("kind", choices=("calls", "streams"))
     parser.add_argument("--root", type=Path, default=ROOT, help="the checkout to measure")
     parser.add_argument("--slots", default="unlimited")
+    parser.add_argument("--keys", action="store_true", help="with a key that has limits")
     parser.add_argument("--shown", type=int, default=40)
     options = parser.parse_args()
-    profile(options.kind, options.root.resolve(), slots=options.slots, shown=options.shown)
+    root = options.root.resolve()
+    profile(options.kind, root, slots=options.slots, keys=options.keys, shown=options.shown)

@@ -26,7 +26,8 @@
 --   :pace             hash    <pool>:<rank> -> the last place given to a refused caller
 --   :retry, :retryx   hash, zset  fingerprint of a refused request -> its order; -> expiry
 --   :replicas         zset    replica -> last sign of life
---   :meta             hash    fence, now, more (a pump was cut short), tested (last re-test)
+--   :meta             hash    fence, now, more (a pump was cut short), tested (last re-test),
+--                             since (end of the last silence), awaited (replicas to wait for)
 --   :mail:<replica>   stream  what a replica must learn at once: offers and refusals
 --
 -- Times and costs are whole microseconds: doubles hold them exactly, and another implementation can
@@ -38,6 +39,8 @@ local LEASE = 10000000        -- a lease lasts this long after it was last renew
 local OFFER = 5000000         -- an offer that its replica does not confirm is taken back
 local ALIVE = 6000000         -- silent for longer: nothing is dispatched to that replica
 local GONE = 15000000         -- silent for longer: what it reported is forgotten
+local SILENCE = 3000000       -- a store that nobody called for so long was away, or is new
+local PATIENCE = 3000000      -- how long it then waits for replicas that have not told what they hold
 local RETEST = 900000         -- least time between two looks at what has become hopeless
 local PUMP_STEPS = 64         -- most dispatches of one call
 local SCAN = 4                -- tickets of a line that are looked at in one go

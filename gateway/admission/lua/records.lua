@@ -2,9 +2,14 @@
 local operations = {}
 
 local now = clock()
-local meta = call('HMGET', P .. ':meta', 'now', 'more', 'tested')
+local meta = call('HMGET', P .. ':meta', 'now', 'more', 'tested', 'since', 'awaited')
 if meta[1] and tonumber(meta[1]) > now then now = tonumber(meta[1]) end
 call('HSET', P .. ':meta', 'now', now)
+local since, awaited = tonumber(meta[4] or 0), tonumber(meta[5] or 0)
+if now - tonumber(meta[1] or 0) > SILENCE then
+  since = now
+  call('HSET', P .. ':meta', 'since', now)
+end
 
 local function read(ticket)
   local packed = call('HGET', P .. ':t', ticket)
@@ -42,8 +47,23 @@ local function lines()
   return found
 end
 
+-- Wait for so many replicas, if fewer have come since the silence.
+local function await(replicas)
+  awaited = 0
+  if replicas > 1 and now - since < PATIENCE
+      and call('ZCOUNT', P .. ':replicas', since, '+inf') < replicas then
+    awaited = replicas
+    call('HSET', P .. ':meta', 'awaited', awaited)
+  elseif meta[5] then
+    call('HDEL', P .. ':meta', 'awaited')
+  end
+end
+if awaited > 0 then await(awaited) end
+
 local slots_cache = {}
+-- None while replicas are awaited: they may hold them.
 local function slots_of(runner)
+  if awaited > 0 then return 0 end
   local slots = slots_cache[runner]
   if not slots then
     slots = number(':slots', runner, 0)

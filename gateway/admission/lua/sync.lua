@@ -1,10 +1,13 @@
 -- What a replica and the store do not know of each other.
 
--- replica, {runner, slots, …}, {{ticket, fence, runner, pool, route, flow, rank, weight, cost}, …}, {ticket, …}
--- What a replica has and holds. Replies with the time, how many replicas there are, leases it has
--- lost, tickets that nobody knows, and offers that it may not have read.
-function operations.sync(replica, runners, held, waiting)
+-- replica, {runner, slots, …}, {{ticket, fence, runner, pool, route, flow, rank, weight, cost}, …},
+-- {ticket, …}, known
+-- What a replica has and holds, and how many replicas it has known. Replies with the time, how many
+-- replicas there are, leases it has lost, tickets that nobody knows, and offers that it may not have
+-- read.
+function operations.sync(replica, runners, held, waiting, known)
   call('ZADD', P .. ':replicas', now, replica)
+  await(math.max(awaited, known or 1))
   alive_cache[replica] = true
   for i = 1, #runners, 2 do report(replica, runners[i], runners[i + 1]) end
   local lost, unknown, offers = {}, {}, {}

@@ -83,8 +83,9 @@ async def test_a_caller_cancelled_before_the_answer_leaves_nothing_behind(stand:
         for _ in range(wait):
             await asyncio.sleep(0)
         task.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await task
+        await asyncio.wait([task])
+        if not task.cancelled():  # the store was faster
+            task.result().release()
     await settled(stand)
     assert await stand.left_over() == {}
     assert (await stand.in_flight(), gate.in_flight("a")) == (0, 0)
@@ -200,7 +201,7 @@ async def test_closed_means_no_service_without_the_store(stand: Stand) -> None:
 async def test_without_the_store_a_replica_gives_its_share_and_at_least_one(stand: Stand) -> None:
     gates = [await stand.replica(slots=4) for _ in range(3)]
     for gate in gates:
-        await gate._sync()
+        await gate._reconciliation.sync()
     held = [await gates[0].admit(a_ticket())]
     await stand.server.stop()
     await eventually(lambda: all(gate.degraded for gate in gates))

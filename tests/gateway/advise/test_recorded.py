@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from gateway.advise.decision import Verdict
 from gateway.advise.facts import Wish
 from gateway.advise.measured import NothingMeasured, facts_from
 from gateway.advise.use import Use
+from gateway.bench.result import Verdict as Torn
 from gateway.bench.result_file import read_result
 from gateway.cli import main
 
@@ -59,6 +61,27 @@ def test_what_was_counted_is_what_is_decided_on() -> None:
 def test_the_same_figures_are_enough_for_fewer_users() -> None:
     facts = facts_from(read_result(RECORDED / "fifty_users.json"), "fifty")
     assert decide(facts, Wish(users=10)).verdict is Verdict.GRAY_ZONE
+
+
+def test_a_step_that_cannot_be_used_is_left_out_but_what_it_asked_for_stands() -> None:
+    result = read_result(RECORDED / "fifty_users.json")
+    torn = Torn(name="disagree", message="repeats disagree", voids=True)
+    steps = (*result.steps[:2], replace(result.steps[2], verdicts=(torn,)))
+    facts = facts_from(replace(result, steps=steps), "fifty")
+    assert [step.users for step in facts.current.raw] == [1, 10]
+    assert facts.doubts == ("1 of 3 steps were left out, the first because repeats disagree",)
+    decision = decide(facts, Wish())
+    assert decision.users == 50
+    assert decision.verdict is Verdict.MOVE
+    assert "sluicegate bench --users 50" in decision.measure_next
+
+
+def test_a_result_without_a_usable_step_is_no_basis() -> None:
+    result = read_result(RECORDED / "one_user.json")
+    torn = Torn(name="nothing", message="nothing", voids=True)
+    void = replace(result.steps[0], verdicts=(torn,))
+    with pytest.raises(NothingMeasured, match="no closed-loop step"):
+        facts_from(replace(result, steps=(void,)), "one")
 
 
 def test_a_target_that_is_not_there_is_named_with_those_that_are() -> None:

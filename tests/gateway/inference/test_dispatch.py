@@ -12,12 +12,15 @@ from backends.base import BackendKind, Operation, Probe, RunnerState, TargetMode
 from backends.catalog import connect
 from backends.transport import Timeouts, Transport
 from gateway.admission import LocalGate, Ticket
-from gateway.admission.flow import NOBODY
+from gateway.admission.service_time import ServiceTimes
 from gateway.errors import GatewayError
 from gateway.exchange import Exchange
+from gateway.inference.account import Account
 from gateway.inference.demand import Demand
 from gateway.inference.dispatch import Dispatcher, Run
 from gateway.inference.envelope import read_call
+from gateway.limits.pending import FREE
+from gateway.principal import ANYONE, ServiceClass
 from gateway.routing.runner import Runner
 from gateway.routing.table import Route, Target
 from tests.fakes.bad_peer import BadPeer, answer, answers, silence
@@ -68,12 +71,16 @@ class Fleet:
             queue=Ticket("m", tuple(runner.name for runner in tuples[0]), wait_s, 10, "ordered"),
             timeouts=Timeouts(),
             plain_timeouts=Timeouts(),
+            waits=dict.fromkeys(ServiceClass, wait_s),
         )
 
     async def open(self, route: Route, body: bytes = BODY) -> tuple[Run, Exchange]:
         exchange = Exchange(Operation.CHAT, self.clock(), "req_1")
         call = read_call(Operation.CHAT, body)
-        demand = Demand(NOBODY, 2.0, route.queue.wait_s, 60.0, "", False, None)
+        account = Account(FREE, exchange, len(body))
+        account.check()
+        standing = (ANYONE, ServiceClass.DEFAULT)
+        demand = Demand(exchange, body, *standing, route, ServiceTimes(), account, None)
         return await Dispatcher(self.gate, self.clock).open(call, route, exchange, demand), exchange
 
     def assert_idle(self) -> None:

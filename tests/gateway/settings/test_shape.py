@@ -81,9 +81,9 @@ def test_bounds_and_choices_are_in_words(path: tuple[str, ...], expected: str) -
     assert place.expected == expected
 
 
-def test_only_api_keys_and_passwords_are_secret_and_hashes_of_keys_masked() -> None:
+def test_only_keys_passwords_and_tokens_are_secret_and_hashes_of_keys_masked() -> None:
     root = Shape.of(Settings)
     secret = [path for path, shape in places(root) if shape.secret]
     masked = [path for path, shape in places(root) if shape.masked]
-    assert secret == [("runners", "0", "api_key"), ("store", "password")]
+    assert secret == [("runners", "0", "api_key"), ("store", "password"), ("admin", "token")]
     assert masked == [("auth", "keys", "0", "sha256"), *secret]

@@ -19,6 +19,7 @@ from gateway.telemetry.metrics import Metrics
 from gateway.telemetry.sink import Sink
 from tests.gateway.serving import eventually
 from tests.gateway.telemetry.exchanges import an_exchange
+from tests.gateway.telemetry.meters import metrics
 
 pytestmark = pytest.mark.anyio
 
@@ -43,11 +44,11 @@ class Log:
 
 @contextmanager
 def a_log(format: Format) -> Iterator[Log]:
-    metrics = Metrics(runners=lambda: (), waiting=lambda name: 0)
+    counts = metrics()
     far, near = os.pipe()
-    sink = Sink(near, on_drop=metrics.drop_record, interval_s=0.005)
+    sink = Sink(near, on_drop=counts.drop_record, interval_s=0.005)
     try:
-        yield Log(Recorder(metrics, sink, format), metrics, sink, far)
+        yield Log(Recorder(counts, sink, format), counts, sink, far)
     finally:
         sink.close()
         os.close(near)
@@ -164,8 +165,8 @@ async def test_records_are_worked_off_without_being_asked() -> None:
 
 
 async def test_without_a_log_requests_are_still_counted() -> None:
-    metrics = Metrics(runners=lambda: (), waiting=lambda name: 0)
-    recorder = Recorder(metrics, None, "json")
+    counts = metrics()
+    recorder = Recorder(counts, None, "json")
     recorder.record(an_exchange(), ended=103.0)
     recorder.flush()
-    assert b'status="200"} 1.0' in metrics.render()
+    assert b'status="200"} 1.0' in counts.render()

@@ -10,17 +10,13 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from backends.base import Operation, RunnerState, Usage
-from gateway.routing.runner import Runner
 from gateway.telemetry.bounded_names import MOST
 from gateway.telemetry.metrics import CONTENT_TYPE, Metrics
 from tests.gateway.routing.runners import a_runner, ready, saw
 from tests.gateway.telemetry.exchanges import an_exchange
+from tests.gateway.telemetry.meters import metrics
 
 Labels = dict[str, str]
-
-
-def metrics(*runners: Runner, waiting: int = 0) -> Metrics:
-    return Metrics(runners=lambda: runners, waiting=lambda name: waiting)
 
 
 def samples(of: Metrics, name: str) -> list[tuple[Labels, float]]:
@@ -182,6 +178,18 @@ def test_a_scrape_shows_each_runner_as_it_is_now() -> None:
     ]
 
 
+@pytest.mark.parametrize("up", [False, True])
+def test_a_scrape_shows_the_store_and_who_shares_it(up: bool) -> None:
+    seen = metrics(store_up=up, replicas=3)
+    assert value(seen, "sluicegate_store_up") == up
+    assert value(seen, "sluicegate_replicas") == 3
+
+
+def test_tokens_of_all_models_add_up() -> None:
+    seen = observed(an_exchange(), an_exchange(model="other"), an_exchange(usage=None))
+    assert seen.tokens() == (22, 14)
+
+
 def test_dropped_records_are_counted() -> None:
     seen = metrics()
     assert value(seen, "sluicegate_access_records_dropped_total") == 0
@@ -204,7 +212,7 @@ def test_every_metric_has_our_prefix_and_a_help_text() -> None:
     seen = metrics(a_runner())
     seen.observe(an_exchange(code="x", ignored=("seed",)), ended=103.0)
     families = list(text_string_to_metric_families(seen.render().decode()))
-    assert len(families) == 14
+    assert len(families) == 16
     for family in families:
         assert family.name.startswith("sluicegate_")
         assert family.documentation.endswith((".", ")."))
