@@ -7,7 +7,7 @@ once, and at once.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from typing import Literal, Protocol
 
 from msgspec import Struct
@@ -58,9 +58,9 @@ class Ticket(Struct, frozen=True, gc=False):
     last_resort: bool = True
     """Nothing else will be tried for it: a refusal gives it a time to come again."""
     progress: Progress | None = None
-    permit: Callable[[], None] | None = None
-    """Called once the store has answered for the first time, and with it whatever was asked of it
-    before: raises where the request must not go on, and the ticket is then given up."""
+    permit: Callable[[], Awaitable[None] | None] | None = None
+    """Called once the store has answered for the first time: raises, at once or when what it
+    returns is awaited, where the request must not go on, and the ticket is then given up."""
 
 
 class Lease(Protocol):

@@ -146,7 +146,9 @@ class SharedGate:
             raise
         if ticket.permit is not None:
             try:
-                ticket.permit()
+                late = ticket.permit()
+                if late is not None:
+                    await late
             except BaseException:
                 self._scheduler.cancel(id)
                 raise

@@ -60,5 +60,8 @@ class WaitingRoom:
         return [waiting for waiting in self._waiting.values() if waiting.queued]
 
     def count(self, runner: str) -> int:
-        """How many could be served by a runner."""
-        return sum(runner in waiting.ticket.candidates for waiting in self._waiting.values())
+        """How many could be served by a runner; those that have moved on are counted there."""
+        return sum(
+            waiting.queued and not waiting.outcome.done() and runner in waiting.ticket.candidates
+            for waiting in self._waiting.values()
+        )

@@ -13,9 +13,9 @@ from gateway.principal import NO_LIMITS, Limits, ServiceClass
 
 _CLASS = click.Choice([each.value for each in ServiceClass])
 LIMITS = {
-    "requests_per_minute": (10_000_000, "Most requests a minute."),
+    "requests_per_minute": (600_000, "Most requests a minute."),
     "tokens_per_minute": (1_000_000_000, "Most tokens a minute, of prompts and answers."),
-    "requests_per_day": (10_000_000, "Most requests in 24 hours."),
+    "requests_per_day": (1_000_000_000_000, "Most requests in 24 hours."),
     "tokens_per_day": (1_000_000_000_000, "Most tokens in 24 hours."),
     "concurrent": (100_000, "Most requests at once."),
 }

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable
+
 from gateway.exchange import Exchange
 from gateway.limits.estimate import BYTES_PER_TOKEN
 from gateway.limits.pending import Pending
@@ -30,10 +32,17 @@ class Account:
         self.checked = True
         self._exchange.limit_lines = reservation.lines
 
-    def permit(self) -> None:
-        """`check`, unless that has been done."""
-        if not self.checked:
-            self.check()
+    def permit(self) -> Awaitable[None] | None:
+        """`check`, unless that has been done; to be awaited where the answer has still to come.
+
+        A store that did not know the script yet was told it, and answers after what came later.
+        """
+        if self.checked:
+            return None
+        if not self._pending.answered:
+            return self.wait()
+        self.check()
+        return None
 
     async def wait(self) -> None:
         """`check`, as soon as the store has answered."""

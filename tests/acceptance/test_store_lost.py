@@ -92,6 +92,7 @@ async def test_a_store_that_is_away_for_ten_seconds_is_done_without(tmp_path: Pa
             asking = await ask_all(here, runner)
         lost = time.monotonic()
         await fact(lambda: all(each.gateway.degraded for each in here))
+        assert sum(each.waiting() for each in here) == WAITING
         served = len(runner.inferences)
         await fact(lambda: time.monotonic() - lost > DOWN_S, within_s=DOWN_S + 5)
         assert len(runner.inferences) > served + DOWN_S / 2

@@ -201,7 +201,7 @@ def test_ids_and_labels_may_hold_anything(script: ScriptedScheduler) -> None:
     running = queue.runs(Flow("f1", 1, 1, hostile), ticket=hostile, retry=hostile)
     waiting = queue.waits(Flow("f1", 1, 1, hostile), ticket=hostile + "2", retry=hostile)
     state = queue.script.state(queue.now)
-    assert state["flows"][0]["label"] == hostile
+    assert state["lines"][0]["label"] == hostile
     assert queue.finish(*running) == "finished"
     assert [ticket for ticket, _, _ in queue.offers] == [waiting]
     assert all(key.startswith(PREFIX.encode()) for key in script.client.keys("*"))
