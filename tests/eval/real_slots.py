@@ -77,9 +77,9 @@ async def _cost(here: Stage, store: Server) -> list[Line]:
     async with crowd(here, 24) as people:
         await asyncio.sleep(2)
         store.ask("CONFIG", "RESETSTAT")
-        before, began = len(people.answers), time.monotonic()
+        before, began, cpu_s = len(people.answers), time.monotonic(), _cpu_s(store)
         await asyncio.sleep(10)
-        stats, took_s = _stats(store), time.monotonic() - began
+        stats, took_s, cpu_s = _stats(store), time.monotonic() - began, _cpu_s(store) - cpu_s
         requests = len(people.answers) - before
     upkeep = UPKEEP_PER_S * len(here.replicas) * took_s
     calls = (stats["cmdstat_evalsha"]["calls"] - upkeep) / requests
@@ -89,7 +89,16 @@ async def _cost(here: Stage, store: Server) -> list[Line]:
     return [
         at_most("16", f"script calls per request, {what}", 4.0, calls),
         at_most("16", f"store time per request, us, {what}", 250.0, sum(us.values()), us),
+        shown(
+            "16", "CPU of the store's process per request, us, all in all", cpu_s / requests * 1e6
+        ),
     ]
+
+
+def _cpu_s(store: Server) -> float:
+    with store.client() as client:
+        cpu = client.info("cpu")
+    return float(cpu["used_cpu_user"]) + float(cpu["used_cpu_sys"])
 
 
 def _stats(store: Server) -> dict[str, Any]:
