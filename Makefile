@@ -13,7 +13,7 @@ LCP := $(wildcard $(CURDIR)/.runners/llama-cpp-python/bin/python)
 VLLM := $(wildcard $(CURDIR)/.runners/vllm/bin/python)
 REAL_RUNNERS := $(if $(LCP),SLUICEGATE_TEST_LLAMA_CPP_PYTHON=$(LCP)) $(if $(VLLM),SLUICEGATE_TEST_VLLM_PYTHON=$(VLLM))
 
-.PHONY: help run test quick check format bench gray engines constraints schema runners clean
+.PHONY: help run test quick check format bench eval gray engines constraints schema runners clean
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | awk -F'\t' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -39,6 +39,9 @@ format: $(VENV)/.dev ## mend format and what lint can mend
 
 bench: $(VENV)/.dev ## overhead beside nginx, see tests/perf/README.md
 	@$(BIN)/python -m tests.perf.bench $(ARGS)
+
+eval: $(VENV)/.dev ## does the queue keep what it promises, see tests/eval/REPORT.md
+	@$(BIN)/python -m tests.eval $(ARGS)
 
 gray: $(VENV)/.dev ## fifteen people on one to four slots, see tests/perf/README.md
 	@$(REAL_RUNNERS) $(BIN)/python -m tests.perf.gray_zone $(ARGS)

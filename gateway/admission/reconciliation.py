@@ -44,15 +44,17 @@ class Reconciliation:
             scheduler, clock, sync=self.sync, wake=self._recover, on_down=self._down
         )
 
-    async def sync(self) -> None:
+    async def sync(self, *, afresh: bool = False) -> None:
         """Tell the store what we have and hold, and take in what it says. Raises `StoreDown`."""
         runners: list[str | int] = []
         for name, slots in self._slots.items():
             runners += (self._topology.id(name), slots)
+        for id in self._room.unclaimed():
+            self._scheduler.cancel(id)
         queued = [each.id for each in self._room.queued()]
         asked = self._clock()
         answer = await self._scheduler.sync(
-            runners, self._ledger.held(), queued, known=self._degraded.replicas
+            runners, self._ledger.held(), queued, known=self._degraded.replicas, afresh=afresh
         )
         self.upkeep.set_time(answer.now_s, asked)
         self._degraded.replicas = answer.replicas
@@ -93,7 +95,7 @@ class Reconciliation:
     async def _recover(self) -> None:
         """The store is back: first the leases, then the tickets."""
         self._ledger.settle_doubts()
-        await self.sync()
+        await self.sync(afresh=True)
         self._degraded.leave()
         # What was given out meanwhile is not in it yet.
         self.upkeep.sync_soon()

@@ -170,14 +170,16 @@ class Scheduler:
         waiting: Sequence[str],
         *,
         known: int = 1,
+        afresh: bool = False,
     ) -> Synced:
         """Give a sign of life, with everything this replica has and holds.
 
-        `known` is how many replicas there were the last time.
+        `known` is how many replicas there were the last time. `afresh`: the store was out of
+        reach; what it has of this replica beside that is over.
         """
         packed = [each.packed() for each in held]
         now, replicas, lost, unknown, offers = await self._call(
-            ("sync", self._replica, runners, packed, waiting, known)
+            ("sync", self._replica, runners, packed, waiting, known, int(afresh))
         )
         return Synced(
             now / 1e6,

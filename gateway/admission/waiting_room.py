@@ -18,6 +18,7 @@ class WaitingRoom:
     def __init__(self) -> None:
         self._waiting: dict[str, Waiting] = {}
         self._early: dict[str, Granted | Refused] = {}
+        self._unclaimed: set[str] = set()
 
     @contextlib.contextmanager
     def entered(self, waiting: Waiting) -> Iterator[None]:
@@ -41,6 +42,14 @@ class WaitingRoom:
         self._early[id] = outcome
         if len(self._early) > MOST_EARLY:
             del self._early[next(iter(self._early))]
+
+    def unclaimed(self) -> list[str]:
+        """Tickets whose letters were here at the last call too, and that nobody has come for."""
+        late = [id for id in self._unclaimed if id in self._early]
+        for id in late:
+            del self._early[id]
+        self._unclaimed = set(self._early)
+        return late
 
     def get(self, id: str) -> Waiting | None:
         """The ticket of that id, if it is here."""

@@ -1,4 +1,4 @@
-"""`python -m tests.eval` measures every row and judges it; the exit code is 1 if a target is missed.
+"""`python -m tests.eval` measures every row and judges it; exit code 1: a target is missed.
 
 `--only policy` stays in virtual time, `--rows 5,9` picks rows, `--scale smoke` only shows that it
 runs, `--report` writes tests/eval/REPORT.md. Everything is in build/eval.json afterwards.

@@ -88,14 +88,14 @@ async def crowd(stage: Stage, users: int, *, patience_s: float = 120.0) -> Async
     """Let them ask while the block runs; then every request that is under way gets its answer."""
     people = Crowd(stage)
     limits = httpx2.Limits(max_connections=None)
-    async with httpx2.AsyncClient(timeout=patience_s, limits=limits) as client:
-        async with asyncio.TaskGroup() as group:
-            for number in range(users):
-                group.create_task(people.user(client, number))
-            try:
-                yield people
-            finally:
-                people.stopping = True
+    client = httpx2.AsyncClient(timeout=patience_s, limits=limits)
+    async with client, asyncio.TaskGroup() as group:
+        for number in range(users):
+            group.create_task(people.user(client, number))
+        try:
+            yield people
+        finally:
+            people.stopping = True
 
 
 class NullTimer:

@@ -19,6 +19,7 @@ SLOTS, USERS, WINDOWS, WINDOW_S = 2, 12, 5, 8.0
 QUIET_S = 0.02
 """A window in which this process itself woke later than that (p99) says nothing of the gateway."""
 LIMITS = {"requests_per_minute": 600_000, "tokens_per_minute": 100_000_000}
+_TOP = frozenset(("cmdstat_evalsha", "cmdstat_eval", "cmdstat_xread"))
 UPKEEP_PER_S = 1.5
 """Calls a second of a replica whatever happens: row 16 does not count them."""
 
@@ -52,9 +53,7 @@ async def _steady(here: Stage) -> list[Line]:
     most = timeline.most_at_once(0, windows[-1][1])
     late = f"{len(quiet)} of {WINDOWS} windows quiet enough"
     return [
-        at_least(
-            "1", f"busy while backlogged, 3 replicas, {late}", 0.99, statistics.median(busy), busy
-        ),
+        at_least("1", f"busy while backlogged, {late}", 0.99, statistics.median(busy), busy),
         at_most("2", "slot hand-off gap, ms, p50", 3.0, quantile(gaps, 0.5), gaps),
         at_most("2", "slot hand-off gap, ms, p99", 25.0, quantile(gaps, 0.99)),
         shown("2", "p99 lateness of a timer beside it, ms", max(noise) * 1000),
@@ -78,20 +77,28 @@ async def _cost(here: Stage, store: Server) -> list[Line]:
     async with crowd(here, 24) as people:
         await asyncio.sleep(2)
         store.ask("CONFIG", "RESETSTAT")
-        before, began = len(people.answers), time.monotonic()
+        before, began, cpu_s = len(people.answers), time.monotonic(), _cpu_s(store)
         await asyncio.sleep(10)
-        stats, took_s = _stats(store), time.monotonic() - began
+        stats, took_s, cpu_s = _stats(store), time.monotonic() - began, _cpu_s(store) - cpu_s
         requests = len(people.answers) - before
     upkeep = UPKEEP_PER_S * len(here.replicas) * took_s
     calls = (stats["cmdstat_evalsha"]["calls"] - upkeep) / requests
-    us = sum(each["usec"] for each in stats.values()) / requests
-    scripts = stats["cmdstat_evalsha"]["usec"] / requests
+    # What scripts call is counted in theirs as well.
+    us = {name: stats[name]["usec"] / requests for name in stats if name in _TOP}
     what = f"limits on, {requests / took_s:.0f} requests/s"
     return [
         at_most("16", f"script calls per request, {what}", 4.0, calls),
-        at_most("16", f"store time per request, us, {what}", 250.0, us, stats),
-        shown("16", "of that in scripts, us", scripts),
+        at_most("16", f"store time per request, us, {what}", 250.0, sum(us.values()), us),
+        shown(
+            "16", "CPU of the store's process per request, us, all in all", cpu_s / requests * 1e6
+        ),
     ]
+
+
+def _cpu_s(store: Server) -> float:
+    with store.client() as client:
+        cpu = client.info("cpu")
+    return float(cpu["used_cpu_user"]) + float(cpu["used_cpu_sys"])
 
 
 def _stats(store: Server) -> dict[str, Any]:

@@ -1,8 +1,8 @@
 """A runner whose behaviour is known to the last millisecond: `python -m tests.eval.sim_runner`.
 
-It has P slots that nobody can see and a line of its own in front of them, like Ollama; service times
-come from a seed, in the order of arrival. Whoever leaves frees the slot at once. It can crash and
-stall when told to, and it logs when everything came, began and ended, on the clock that all
+It has P slots that nobody can see and a line of its own in front of them, like Ollama; service
+times come from a seed, in the order of arrival. Whoever leaves frees the slot at once. It can crash
+and stall when told to, and it logs when everything came, began and ended, on the clock that all
 processes of the machine share.
 """
 
@@ -50,9 +50,9 @@ class Pace:
 
 
 class SimRunner:
-    """`async with SimRunner(2, sizes) as runner:` serves at `runner.url` until the block is left."""
+    """`async with SimRunner(2, sizes) as runner:` serves at `runner.url` until the block ends."""
 
-    def __init__(self, slots: int, sizes_us: Iterator[int], pace: Pace = Pace()) -> None:  # noqa: B008
+    def __init__(self, slots: int, sizes_us: Iterator[int], pace: Pace = Pace()) -> None:
         self.visits: list[Visit] = []
         self._sizes = sizes_us
         self._pace = pace

@@ -33,6 +33,12 @@ class Roster:
             self._dispatch.drop(ticket)
         self._domain.replicas.pop(replica, None)
 
+    def disown(self, replica: str, ours: set[str]) -> None:
+        """It was out of touch: whatever else there is of it is over."""
+        for ticket in list(self._domain.tickets.values()):
+            if ticket.replica == replica and ticket.id not in ours:
+                del self._domain.tickets[ticket.id]
+
     def renew(self, replica: str, held: Held) -> bool:
         """Confirm a lease, or take it up again if nobody knows it. False: it is lost."""
         domain = self._domain

@@ -104,12 +104,16 @@ class Scheduler:
         runners: Sequence[tuple[str, int]],
         held: Sequence[Held],
         waiting: Sequence[str],
+        *,
+        afresh: bool = False,
     ) -> Reply:
         """What a replica has and holds; what it does not know of it, in reply."""
         self._at(now)
         self.domain.replicas[replica] = self.domain.now
         for runner, slots in runners:
             self._roster.report(replica, runner, slots)
+        if afresh:
+            self._roster.disown(replica, {*(each.ticket for each in held), *waiting})
         lost = [each.ticket for each in held if not self._roster.renew(replica, each)]
         unknown: list[object] = []
         offers: list[object] = []

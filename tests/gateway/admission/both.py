@@ -71,7 +71,9 @@ def _of_oracle(
             return oracle.cancel(now, a[0], expired=a[1] == 1)
         case "sync":
             runners = list(zip(a[1][::2], a[1][1::2], strict=True))
-            return oracle.sync(now, a[0], runners, [_held(each) for each in a[2]], a[3])
+            return oracle.sync(
+                now, a[0], runners, [_held(each) for each in a[2]], a[3], afresh=a[4:] == [1, 1]
+            )
         case _:
             reply: list[object] = getattr(oracle, operation)(now, *a)
             return reply

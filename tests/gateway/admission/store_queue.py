@@ -70,6 +70,7 @@ class StoreQueue:
         *,
         held: list[tuple[str, int]] | None = None,
         waiting: list[str] | None = None,
+        afresh: bool = False,
         **slots: int,
     ) -> list:  # type: ignore[type-arg]
         """A sign of life; leases by ticket and fence are taken to be on runner x1."""
@@ -78,7 +79,7 @@ class StoreQueue:
         for ticket, fence in held or []:
             asked = self._asked[ticket]
             packed.append(Held(ticket, fence, "x1", asked.route, asked.flow, asked.cost).packed())
-        return self.ask("sync", replica, runners, packed, waiting or [])
+        return self.ask("sync", replica, runners, packed, waiting or [], 1, int(afresh))
 
     def in_flight(self, runner: str = "x1") -> int:
         """Leases on a runner."""

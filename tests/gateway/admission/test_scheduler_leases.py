@@ -152,6 +152,20 @@ def test_a_store_that_forgot_everything_gets_leases_back_and_lines_in_their_orde
     assert [ticket for ticket, _, _ in queue.offers] == [each[1] for each in came]
 
 
+def test_what_a_store_that_went_back_in_time_has_of_a_replica_is_over(
+    script: ScriptedScheduler,
+) -> None:
+    queue = StoreQueue(script, slots=2)
+    running, over = queue.runs(), queue.runs()
+    waiting, served_long_ago = queue.waits(), queue.waits()
+    queue.sync("R1", held=[running], waiting=[waiting], afresh=True)
+    assert queue.in_flight() == 2
+    assert [ticket for ticket, _, _ in queue.offers] == [waiting]
+    assert queue.ask("cancel", served_long_ago, 0)[0] == "unknown"
+    assert queue.finish(*over) == "stale"
+    assert queue.finish(*running) == "finished"
+
+
 def test_a_lease_on_a_runner_that_nobody_reports_ends_by_itself(
     script: ScriptedScheduler,
 ) -> None:

@@ -116,6 +116,29 @@ def test_who_comes_again_when_it_was_told_to_goes_before_whoever_came_in_between
     assert queue.submit(retry="again", patience=1)[1][:2] == ["queued", position]
 
 
+@pytest.mark.parametrize(("early", "may_wait"), [(False, 180 * SECOND), (True, 60 * SECOND)])
+def test_who_comes_again_when_it_was_told_to_may_wait_longer(
+    script: ScriptedScheduler, early: bool, may_wait: int
+) -> None:
+    queue = StoreQueue(script)
+    running = queue.runs()
+    _, refused = queue.submit(most_in_flow=0, retry="again", cost=4 * SECOND)
+    queue.now += refused[2] // 2 if early else refused[2]
+    queue.sync("R1", held=[running])
+    _, reply = queue.submit(retry="again", patience=180 * SECOND)
+    assert reply[0] == "queued"
+    assert reply[4] - reply[6] == may_wait
+
+
+def test_the_first_in_line_is_not_refused_for_what_runs(script: ScriptedScheduler) -> None:
+    queue = StoreQueue(script)
+    queue.runs(cost=8 * SECOND)
+    assert queue.submit(budget=2 * SECOND)[1][0] == "queued"
+    queue.now += SECOND
+    queue.ask("pump")
+    assert queue.refusals == []
+
+
 def test_who_does_not_come_again_is_forgotten(script: ScriptedScheduler) -> None:
     queue = StoreQueue(script)
     queue.runs()

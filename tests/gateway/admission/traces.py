@@ -186,7 +186,8 @@ class Trace:
             usable = self.random.randint(0, 9) > 0
             runners += [runner, self.slots[runner] if usable else 0]
         held = [each.packed() for each in replica.held.values()]
-        reply = self.ask("sync", name, runners, held, list(replica.waiting))
+        afresh = int(self.random.randint(0, 5) == 0)
+        reply = self.ask("sync", name, runners, held, list(replica.waiting), 1, afresh)
         _, _, lost, unknown, offers = reply
         assert isinstance(lost, list)
         assert isinstance(unknown, list)
