@@ -97,7 +97,7 @@ class Scheduler:
 
     async def load(self) -> None:
         """Make the store know the scripts before the first request does."""
-        await self._store.load(self._scripts.values())
+        await self._store.load(set(self._scripts.values()))
 
     def submit(
         self,
