@@ -8,6 +8,7 @@ release cost a twentieth of what they cost through a client's connection pool.
 from __future__ import annotations
 
 import asyncio
+import logging
 from asyncio import Future
 from collections import deque
 from collections.abc import Callable, Iterable
@@ -18,6 +19,8 @@ import hiredis
 from gateway.store.errors import StoreDown
 from gateway.store.refusal import Refusal, meaning_of
 from gateway.store.script import Script
+
+logger = logging.getLogger(__name__)
 
 MOST_PENDING = 20_000
 """Commands without a reply at which the store counts as down."""
@@ -130,7 +133,9 @@ class Pipeline(asyncio.Protocol):
         unsent = self._early if script.early else self._unsent
         if unsent and script.batched:
             last = unsent[-1]
-            if last.script is script and last.key == key and len(last.futures) < MOST_TOGETHER:
+            # One that has its bytes is sent again, as it was.
+            joins = last.script is script and last.key == key and not last.bytes
+            if joins and len(last.futures) < MOST_TOGETHER:
                 last.futures.append(future)
                 last.arguments.append(arguments)
                 return
@@ -148,11 +153,17 @@ class Pipeline(asyncio.Protocol):
         commands, self._early, self._unsent = [*self._early, *self._unsent], [], []
         if self._transport is None or self._lost is not None or not commands:
             return
-        now = self._loop.time()
+        now, packed = self._loop.time(), []
         for command in commands:
+            try:
+                packed.append(command.pack())
+            except Exception as error:  # what cannot be packed must not be waited for
+                logger.exception("a call of the store cannot be packed")
+                _fail(command.futures, StoreDown(f"the call cannot be packed: {error}"))
+                continue
             command.sent_at = now
-        self._pending.extend(commands)
-        self._transport.write(b"".join([command.pack() for command in commands]))
+            self._pending.append(command)
+        self._transport.write(b"".join(packed))
         if self._watch is None:
             self._watch = self._loop.call_later(self._deadline_s, self._look)
 

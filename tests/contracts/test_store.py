@@ -228,3 +228,21 @@ async def test_an_early_script_is_called_before_the_others_of_its_turn(any_store
     late = any_store.call(EACH, KEY, "late")
     first = any_store.call(early, KEY, "early")
     assert (await first, await late) == (1, 2)
+
+
+async def test_what_cannot_be_packed_fails_alone(any_store: Store) -> None:
+    calls = [any_store.call(ECHO, KEY, [each]) for each in (1, 10**30, 2)]
+    with pytest.raises(StoreDown, match="cannot be packed"):
+        await calls[1]
+    assert [(await call)[1] for call in (calls[0], calls[2])] == [1, 2]
+
+
+async def test_a_call_beside_one_that_is_sent_again_is_answered_too(any_store: Store) -> None:
+    await any_store.call(EACH, KEY, 0)
+    await any_store.redis.script_flush()
+    calls = []
+    for _ in range(20):
+        calls.append(any_store.call(EACH, KEY, 1))
+        await asyncio.sleep(0)
+    assert sorted(await asyncio.gather(*calls)) == list(range(2, 22))
+    assert any_store.up
