@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 
 from gateway.store import Store, StoreDown
+from gateway.store.ending import end
 
 logger = logging.getLogger(__name__)
 
@@ -42,8 +43,7 @@ class Mailbox:
         """Stop reading. Idempotent."""
         task, self._task = self._task, None
         if task is not None:
-            task.cancel()
-            await asyncio.wait([task])
+            await end(task)
 
     async def _read(self) -> None:
         while True:

@@ -10,6 +10,7 @@ from typing import Any
 
 from gateway.admission.scheduler import Scheduler
 from gateway.store import StoreDown
+from gateway.store.ending import end
 
 logger = logging.getLogger(__name__)
 
@@ -49,11 +50,7 @@ class Upkeep:
 
     async def aclose(self) -> None:
         """End everything. Idempotent."""
-        tasks = list(self._tasks)
-        for task in tasks:
-            task.cancel()
-        if tasks:
-            await asyncio.wait(tasks)
+        await asyncio.gather(*map(end, list(self._tasks)))
 
     def spawn(self, work: Coroutine[Any, Any, None]) -> None:
         """Run something to its end, or until `aclose`."""

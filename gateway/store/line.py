@@ -15,6 +15,7 @@ from collections.abc import Awaitable, Callable
 
 from redis.asyncio.connection import AbstractConnection
 
+from gateway.store.ending import end
 from gateway.store.errors import StoreDown, StoreUnfit
 from gateway.store.pipeline import Pipeline
 
@@ -72,8 +73,7 @@ class Line:
         """Close the connection and open no other. Idempotent."""
         task, self._task = self._task, None
         if task is not None:
-            task.cancel()
-            await asyncio.wait([task])
+            await end(task)
         if self.pipeline is not None:
             self.pipeline.close()
 

@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable
 
 from redis.asyncio.connection import AbstractConnection
 
+from gateway.store.ending import end
 from gateway.store.endpoint import Endpoint, closed_on_error
 from gateway.store.errors import StoreDown, StoreUnfit
 from gateway.store.line import RETRY_S, Line
@@ -112,8 +113,7 @@ class Lines:
         """Close every line. Idempotent."""
         task, self._following = self._following, None
         if task is not None:
-            task.cancel()
-            await asyncio.wait([task])
+            await end(task)
         for line in self._by_node.values():
             await line.aclose()
 

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
+from gateway.admission import LocalGate, SharedGate
 from gateway.errors import GatewayError, Overloaded, Unavailable
+from gateway.store import Store
 from gateway.store.embedded import EmbeddedServer
 from tests.fakes.eventually import eventually
 from tests.gateway.admission.gates import a_ticket
@@ -241,3 +244,22 @@ async def test_a_name_that_goes_does_not_take_the_slots_of_another_with_it(stand
     gate.forget("a")
     (await gate.admit(a_ticket("b"))).release()
     assert await stand.stores[0].redis.hget("{sg:default}:slots", gate.topology.id("b")) == b"2"
+
+
+async def test_a_replica_that_goes_as_soon_as_it_has_come_leaves_nothing_running(
+    stand: Stand,
+) -> None:
+    """Its connections may be half made, wherever the client library is with them."""
+    before = asyncio.all_tasks()
+    for turns in range(60):
+        store = Store(stand.server.endpoint(), deadline_s=2.0)
+        await store.open()
+        local = LocalGate(max_waiting=10, clock=time.monotonic)
+        gate = SharedGate(store, most_in_flow=9, local=local, clock=time.monotonic)
+        await gate.start()
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        async with asyncio.timeout(10):
+            await gate.aclose()
+            await store.aclose()
+    assert asyncio.all_tasks() <= before
