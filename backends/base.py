@@ -31,6 +31,9 @@ class Operation(StrEnum):
     COMPLETIONS = "/completions"
     EMBEDDINGS = "/embeddings"
 
+    # An enumeration's own is a function in Python, and this is a key of many a dictionary.
+    __hash__ = str.__hash__
+
 
 class RunnerState(StrEnum):
     """What a probe can tell of a runner. Loading, busy and asleep are not down."""

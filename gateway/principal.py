@@ -17,6 +17,9 @@ class ServiceClass(StrEnum):
     BATCH = "batch"
     """Only what nobody else wants."""
 
+    # An enumeration's own is a function in Python, and this is a key of many a dictionary.
+    __hash__ = str.__hash__
+
 
 _ORDER = {each: place for place, each in enumerate(ServiceClass)}
 

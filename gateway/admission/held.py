@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from msgspec import Struct
+
 from gateway.admission.base import Ticket
 from gateway.admission.scheduler import Held, Scheduler
 from gateway.admission.topology import Place
@@ -11,41 +13,18 @@ from gateway.admission.topology import Place
 MOST_DOUBTS = 10_000
 
 
-class HeldLease:
+class HeldLease(Struct, eq=False):
     """A slot. `on_release` gives back what this replica's own gate gave, if it did."""
 
-    __slots__ = (
-        "_ledger",
-        "fence",
-        "id",
-        "on_release",
-        "place",
-        "runner",
-        "since",
-        "store_runner",
-        "ticket",
-    )
-
-    def __init__(
-        self,
-        ledger: Ledger,
-        id: str,
-        ticket: Ticket,
-        place: Place,
-        store_runner: str,
-        fence: int,
-        name: str,
-        since: float,
-    ) -> None:
-        self._ledger: Ledger | None = ledger
-        self.id = id
-        self.ticket = ticket
-        self.place = place
-        self.store_runner = store_runner
-        self.fence = fence
-        self.runner = name
-        self.since = since
-        self.on_release: Callable[[], None] | None = None
+    _ledger: Ledger | None
+    id: str
+    ticket: Ticket
+    place: Place
+    store_runner: str
+    fence: int
+    runner: str
+    since: float
+    on_release: Callable[[], None] | None = None
 
     def release(self, *, served: bool = True) -> None:
         """See `Lease.release`."""

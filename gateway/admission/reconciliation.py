@@ -76,6 +76,8 @@ class Reconciliation:
 
     async def _make_known(self, waiting: Waiting) -> None:
         """The store has forgotten a ticket."""
+        if waiting.outcome.done():
+            return
         try:
             answer = answer_of(await self.submit_again(waiting, self._clock()))
         except StoreDown:
@@ -94,8 +96,11 @@ class Reconciliation:
 
     async def _recover(self) -> None:
         """The store is back: first the leases, then the tickets."""
+        await self._scheduler.load()
         self._ledger.settle_doubts()
         await self.sync(afresh=True)
+        if not self._scheduler.reachable:
+            raise StoreDown("it has gone again")
         self._degraded.leave()
         # What was given out meanwhile is not in it yet.
         self.upkeep.sync_soon()

@@ -95,9 +95,14 @@ class Scheduler:
         """The stream with this replica's letters."""
         return b"%b:mail:%b" % (self._key, self._replica.encode())
 
+    @property
+    def reachable(self) -> bool:
+        """Whether a call has a chance now."""
+        return self._store.up
+
     async def load(self) -> None:
         """Make the store know the scripts before the first request does."""
-        await self._store.load(self._scripts.values())
+        await self._store.load(set(self._scripts.values()))
 
     def submit(
         self,

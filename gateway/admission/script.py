@@ -28,6 +28,8 @@ _FILES: Mapping[str, tuple[str, ...]] = MappingProxyType(
 )
 
 OPERATIONS = tuple(_FILES)
+REQUESTS = ("submit", "finish", "cancel")
+"""What requests do, as opposed to replicas."""
 
 
 def script_text(operation: str, *, clock: str | None = None) -> str:
@@ -42,10 +44,23 @@ def script_text(operation: str, *, clock: str | None = None) -> str:
     return "\n".join((*outer, "return (function()", *map(_read, inner), "end)()"))
 
 
+def requests_text() -> str:
+    """The Lua of what requests do, several at once: what a script costs to begin with is then paid
+    once for all requests of a turn of the event loop."""
+    outer = (_read("clock"), _read("constants"))
+    inner = ("records", *_ADMISSION, *REQUESTS, "batch")
+    return "\n".join((*outer, "return (function()", *map(_read, inner), "end)()"))
+
+
 def _read(part: str) -> str:
     return (files("gateway.admission") / "lua" / f"{part}.lua").read_text("utf-8")
 
 
 def scripts() -> Mapping[str, Script]:
     """Every operation's script, by its name."""
-    return MappingProxyType({name: Script(name, script_text(name)) for name in OPERATIONS})
+    requests = Script("requests", requests_text(), batched=True)
+    others = [name for name in OPERATIONS if name not in REQUESTS]
+    return MappingProxyType(
+        {name: requests for name in REQUESTS}
+        | {name: Script(name, script_text(name)) for name in others}
+    )

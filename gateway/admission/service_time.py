@@ -1,12 +1,13 @@
 """How long a request will hold its slot, predicted from what it asks for.
 
-slot-seconds = a + b * prompt kilobytes + c * expected output tokens, fitted to finished requests of
+slot-seconds = a + b * prompt bytes + c * expected output tokens, fitted to finished requests of
 the same model and operation by recursive least squares with forgetting (Haykin, Adaptive Filter
 Theory, ch. 9). Sizes in bytes, because tokens are known only afterwards.
 """
 
 from __future__ import annotations
 
+import math
 from collections import deque
 
 from gateway.admission.base import UNKNOWN_COST_S
@@ -22,6 +23,9 @@ microseconds of the requests' time."""
 SPREAD = 8.0
 """A fit is not believed beyond this multiple of the mean, or below its inverse."""
 MIN_COST_S = 0.001
+MOST_TOKENS = 10_000_000
+MOST_DOUBT = 100.0
+_AXES = range(3)
 
 
 class Fit:
@@ -33,8 +37,8 @@ class Fit:
         self.output_tokens = 256.0
         """Mean tokens of an answer."""
         self._weights = [0.0, 0.0, 0.0]
-        # Little is known at first, so that the first observations decide.
-        self._p = [[1000.0, 0.0, 0.0], [0.0, 1000.0, 0.0], [0.0, 0.0, 1.0]]
+        self._p: list[list[float]] = []
+        self._forget()
 
     def predict(self, prompt_bytes: int, most_tokens: int | None) -> float:
         """Seconds. `most_tokens` is the caller's own limit on the answer, if it gave one."""
@@ -43,27 +47,49 @@ class Fit:
         expected = self.output_tokens
         if most_tokens is not None and most_tokens < expected:
             expected = most_tokens
-        a, b, c = self._weights
-        fitted = a + b * prompt_bytes / 1000 + c * expected
+        fitted: float = sum(
+            w * x for w, x in zip(self._weights, _sizes(prompt_bytes, expected), strict=True)
+        )
         return min(self.mean_s * SPREAD, max(self.mean_s / SPREAD, fitted, MIN_COST_S))
 
     def observe(self, prompt_bytes: int, tokens: int, held_s: float) -> None:
         """A request of this kind has held its slot for `held_s`."""
+        if not math.isfinite(held_s):
+            return
+        tokens = min(tokens, MOST_TOKENS)
         self.count += 1
         step = 1 / min(self.count, 16)
         self.mean_s += (held_s - self.mean_s) * step
         self.output_tokens += (tokens - self.output_tokens) * step
-        x = (1.0, prompt_bytes / 1000, float(tokens))
+        self._update(_sizes(prompt_bytes, tokens), held_s)
+
+    def _update(self, x: tuple[float, float, float], held_s: float) -> None:
         p = self._p
-        px = [sum(row[j] * x[j] for j in range(3)) for row in p]
-        gain = [value / (FORGETTING + sum(x[j] * px[j] for j in range(3))) for value in px]
-        error = held_s - sum(self._weights[j] * x[j] for j in range(3))
-        self._weights = [self._weights[j] + gain[j] * error for j in range(3)]
-        self._p = [
-            # Bounded, because forgetting lets what is never excited grow without end.
-            [min(1e6, (p[i][j] - gain[i] * px[j]) / FORGETTING) for j in range(3)]
-            for i in range(3)
-        ]
+        px = [sum(row[j] * x[j] for j in _AXES) for row in p]
+        scale = FORGETTING + sum(x[j] * px[j] for j in _AXES)
+        gain = [value / scale for value in px]
+        error = held_s - sum(self._weights[j] * x[j] for j in _AXES)
+        weights = [self._weights[j] + gain[j] * error for j in _AXES]
+        # Half of each triangle of the matrix, so that rounding cannot make it lopsided.
+        p = [[(p[i][j] - (gain[i] * px[j] + gain[j] * px[i]) / 2) for j in _AXES] for i in _AXES]
+        trace = sum(p[i][i] for i in _AXES)
+        if not (scale > 0 and 0 < trace < math.inf and all(map(math.isfinite, weights))):
+            self._forget()
+            return
+        # Forgetting lets what is never excited grow without end: the whole matrix is bounded, since
+        # a part of it alone would leave one that belongs to no set of observations.
+        grow = min(1 / FORGETTING, MOST_DOUBT / trace)
+        self._weights, self._p = weights, [[grow * value for value in row] for row in p]
+
+    def _forget(self) -> None:
+        """Begin anew with the mean for all that is known."""
+        self._weights = [self.mean_s, 0.0, 0.0]
+        self._p = [[1.0 if i == j else 0.0 for j in _AXES] for i in _AXES]
+
+
+def _sizes(prompt_bytes: int, tokens: float) -> tuple[float, float, float]:
+    """Of about the same size as each other, which the arithmetic needs."""
+    return (1.0, prompt_bytes / 4096, tokens / 256)
 
 
 class ServiceTimes:

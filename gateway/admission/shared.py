@@ -32,9 +32,13 @@ from gateway.admission.snapshot import Snapshot, snapshot_of
 from gateway.admission.topology import Topology
 from gateway.admission.waiting import Moved, Waiting
 from gateway.admission.waiting_room import WaitingRoom
+from gateway.errors import Unavailable
 from gateway.store import Store, StoreDown
 
 logger = logging.getLogger(__name__)
+
+PAUSE_S = 0.5
+"""Between two tries of a request at a store that is there and answers with errors."""
 
 
 class SharedGate:
@@ -116,6 +120,8 @@ class SharedGate:
             await self._reconciliation.sync()
         except StoreDown:
             self._upkeep.store_changed(False)
+            if self._store.up:
+                self._upkeep.store_changed(True)
         self._mailbox.start()
         self._upkeep.start()
 
@@ -134,13 +140,20 @@ class SharedGate:
         sent = self._clock()
         if self._degraded.active:
             return await self._on_our_own(ticket, sent)
+        try:
+            return await self._through_the_store(ticket, sent)
+        except _Again:
+            return await self._on_our_own(ticket, sent)
+
+    async def _through_the_store(self, ticket: Ticket, sent: float) -> Lease:
+        """Raises `_Again` where the store did not answer, or went away meanwhile."""
         id = f"{self.replica}.{next(self._numbers):010x}"
         place = self._topology.place(ticket.candidates)
         try:
             reply = await self._scheduler.submit(id, ticket, place)
         except StoreDown:
             self._ledger.doubt(id)
-            return await self._on_our_own(ticket, sent)
+            raise _Again from None
         except asyncio.CancelledError:
             self._scheduler.cancel(id)
             raise
@@ -161,8 +174,8 @@ class SharedGate:
         """See `Admission.know`."""
         before = self._topology.id(runner)
         self._topology.know(runner, identity)
-        if self._slots.pop(runner, None) is not None and self._topology.id(runner) != before:
-            self._scheduler.forget_runner(before)
+        if self._slots.pop(runner, None) is not None:
+            self._leave(before)
 
     def connect(self, routes: Iterable[tuple[str, ...]]) -> None:
         """See `Admission.connect`."""
@@ -179,8 +192,9 @@ class SharedGate:
     def forget(self, runner: str) -> None:
         """See `Admission.forget`."""
         self._slots.pop(runner, None)
-        self._scheduler.forget_runner(self._topology.id(runner))
+        before = self._topology.id(runner)
         self._topology.forget(runner)
+        self._leave(before)
         self._degraded.forget(runner)
 
     def in_flight(self, runner: str) -> int:
@@ -198,10 +212,6 @@ class SharedGate:
                 return snapshot_of(await self._scheduler.state(), self._topology)
         return self._degraded.snapshot()
 
-    async def _through_the_store(self, waiting: Waiting) -> Lease:
-        """Submit a ticket that has waited before: it is not tested again."""
-        return await self._with(waiting, self._submit_and_go_on(waiting))
-
     async def _with(self, waiting: Waiting, work: Coroutine[Any, Any, Lease]) -> Lease:
         """Do something about a ticket that letters may come for meanwhile."""
         with self._room.entered(waiting):
@@ -217,7 +227,7 @@ class SharedGate:
             reply = await self._reconciliation.submit_again(waiting, sent)
         except StoreDown:
             self._ledger.doubt(waiting.id)
-            return await self._on_our_own(waiting.ticket, waiting.since)
+            raise _Again from None
         return await self._go_on(waiting, answer_of(reply), sent)
 
     async def _go_on(
@@ -230,12 +240,12 @@ class SharedGate:
         elif isinstance(answer, Granted) and self._clock() - sent >= OFFER_S:
             # This process stood still: the lease may be another's by now.
             self._scheduler.cancel(waiting.id)
-            return await self._on_our_own(waiting.ticket, waiting.since)
+            raise _Again
         else:
             outcome = answer
         ticket = waiting.ticket
         if isinstance(outcome, Moved):
-            return await self._on_our_own(ticket, waiting.since)
+            raise _Again
         if isinstance(outcome, Refused):
             raise refusal(ticket, outcome, slots=self._slots_of(ticket))
         return self._ledger.take(waiting.id, ticket, waiting.place, outcome.runner, outcome.fence)
@@ -249,6 +259,7 @@ class SharedGate:
             timer.cancel()
 
     def _expire(self, waiting: Waiting) -> None:
+        waiting.expired = True
         self._upkeep.spawn(self._expired(waiting))
 
     async def _expired(self, waiting: Waiting) -> None:
@@ -262,12 +273,25 @@ class SharedGate:
 
     async def _on_our_own(self, ticket: Ticket, since: float) -> Lease:
         """Through this replica's own gate, and back into the store's line when it returns."""
-        lease = await self._degraded.admit(ticket, since)
-        if lease is not None:
-            return lease
-        id = f"{self.replica}.{next(self._numbers):010x}"
-        place = self._topology.place(ticket.candidates)
-        return await self._through_the_store(Waiting(id, ticket, place, since, self._loop))
+        while True:
+            lease = await self._degraded.admit(ticket, since)
+            if lease is not None:
+                return lease
+            id = f"{self.replica}.{next(self._numbers):010x}"
+            place = self._topology.place(ticket.candidates)
+            waiting = Waiting(id, ticket, place, since, self._loop)
+            with contextlib.suppress(_Again):
+                return await self._with(waiting, self._submit_and_go_on(waiting))
+            if self._degraded.active:
+                continue
+            # It is there, and answers with errors.
+            if self._clock() - since > ticket.wait_s:
+                raise Unavailable(
+                    "The gateway's store does not do what it is asked for; its log says more.",
+                    code="store_unavailable",
+                    retry_after_s=PAUSE_S,
+                )
+            await asyncio.sleep(PAUSE_S)
 
     def _deliver(self, letter: Letter) -> None:
         kind, id = letter[0], letter[1]
@@ -281,5 +305,14 @@ class SharedGate:
         else:
             self._room.end(id, granted)
 
+    def _leave(self, runner: str) -> None:
+        """A name does not mean this runner any more; another one may."""
+        if self._topology.name(runner) is None:
+            self._scheduler.forget_runner(runner)
+
     def _slots_of(self, ticket: Ticket) -> int:
         return sum(self._slots.get(name, 0) for name in ticket.candidates)
+
+
+class _Again(Exception):
+    """A ticket that has to find another way: the store did not answer, or has gone."""

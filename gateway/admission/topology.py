@@ -36,8 +36,9 @@ class Topology:
         self._places.clear()
 
     def forget(self, runner: str) -> None:
-        """The name means nothing any more; what runs there is still found by its id."""
+        """The name means nothing any more."""
         self._ids.pop(runner, None)
+        self._names = {id: name for name, id in self._ids.items()}
         self._places.clear()
 
     def connect(self, routes: Iterable[tuple[str, ...]]) -> None:

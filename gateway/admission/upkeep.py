@@ -37,6 +37,7 @@ class Upkeep:
         self._on_down = on_down
         self.learn: Callable[[], None] = lambda: None
         self._up = True
+        self._returning = False
         self._soon = asyncio.Event()
         self._offset_s = 0.0
         self._tasks: set[asyncio.Task[None]] = set()
@@ -77,16 +78,25 @@ class Upkeep:
         if not up and self._up:
             self._up = False
             self._on_down()
-        elif up and not self._up:
+        elif up and not self._up and not self._returning:
+            self._returning = True
             self.spawn(self._come_back())
 
     async def _come_back(self) -> None:
+        """Until it has worked, or the store has gone again."""
         try:
-            await self._wake()
-        except StoreDown as error:
-            logger.info("the store went away again: %s", error)
-            return
-        self._up = True
+            while self._scheduler.reachable:
+                try:
+                    await self._wake()
+                    self._up = True
+                    return
+                except StoreDown as error:
+                    logger.info("the store cannot be used yet: %s", error)
+                except Exception:
+                    logger.exception("the store cannot be used yet")
+                await asyncio.sleep(PUMP_S)
+        finally:
+            self._returning = False
 
     async def _keep_in_sync(self) -> None:
         while True:
@@ -97,17 +107,22 @@ class Upkeep:
                 pass
             self._soon.clear()
             if self._up:
-                await self._try(self._sync())
+                await self._try(self._sync)
 
     async def _keep_pumping(self) -> None:
         while True:
             await asyncio.sleep(PUMP_S * random.uniform(0.8, 1.2))
-            self.learn()
-            if self._up:
-                await self._try(self._scheduler.pump())
+            await self._try(self._pump)
 
-    async def _try(self, work: Awaitable[None]) -> None:
+    async def _pump(self) -> None:
+        self.learn()
+        if self._up:
+            await self._scheduler.pump()
+
+    async def _try(self, work: Callable[[], Awaitable[None]]) -> None:
         try:
-            await work
+            await work()
         except StoreDown as error:
             logger.debug("the store did not answer: %s", error)
+        except Exception:  # a fault of ours must not end the signs of life: leases hang on them
+            logger.exception("the upkeep of the queue failed")

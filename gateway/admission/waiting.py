@@ -22,7 +22,7 @@ Outcome = Granted | Refused | Moved
 class Waiting:
     """`outcome` is made before the ticket is submitted, so that no letter can come too early."""
 
-    __slots__ = ("id", "order", "outcome", "place", "queued", "since", "ticket")
+    __slots__ = ("expired", "id", "order", "outcome", "place", "queued", "since", "ticket")
 
     def __init__(
         self, id: str, ticket: Ticket, place: Place, since: float, loop: asyncio.AbstractEventLoop
@@ -34,6 +34,8 @@ class Waiting:
         """When its request began to wait, on this replica's monotonic clock."""
         self.order = 0
         """Its place in its line; 0 until the store has given it one."""
+        self.expired = False
+        """Its time is over."""
         self.queued = False
         """The store has said that it waits."""
         self.outcome: asyncio.Future[Outcome] = loop.create_future()
@@ -49,8 +51,11 @@ class Waiting:
             progress.ahead, progress.predicted_s = place.ahead, place.predicted_s
 
     def end(self, outcome: Outcome) -> bool:
-        """Whether this was its end; False if it had come to one before."""
-        if self.outcome.done():
+        """Whether this was its end; False if it had come to one before.
+
+        One whose time is over gets no slot any more: the store is being told to take it back.
+        """
+        if self.outcome.done() or (self.expired and isinstance(outcome, Granted)):
             return False
         self.outcome.set_result(outcome)
         return True

@@ -4,22 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Awaitable
 
+from msgspec import Struct
+
 from gateway.exchange import Exchange
 from gateway.limits.estimate import BYTES_PER_TOKEN
 from gateway.limits.pending import Pending
 
 
-class Account:
+class Account(Struct, eq=False):
     """One reservation, made by `check` or `wait` and ended exactly once by `refund` or `close`."""
 
-    __slots__ = ("_body_bytes", "_exchange", "_pending", "checked")
-
-    def __init__(self, pending: Pending, exchange: Exchange, body_bytes: int) -> None:
-        self._pending = pending
-        self._exchange = exchange
-        self._body_bytes = body_bytes
-        self.checked = False
-        """Whether the limits have let the request in."""
+    _pending: Pending
+    _exchange: Exchange
+    _body_bytes: int
+    checked: bool = False
+    """Whether the limits have let the request in."""
 
     @property
     def answered(self) -> bool:

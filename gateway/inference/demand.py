@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from zlib import crc32
 
+from msgspec import Struct
+
 from backends.base import Call
 from gateway.admission import Ticket
 from gateway.admission.base import Progress
@@ -20,7 +22,7 @@ _FINGERPRINTED = 1024
 _TOKEN_LIMITS = ("max_completion_tokens", "max_tokens")
 
 
-class Demand:
+class Demand(Struct, eq=False):
     """One request as the queue sees it. Made for each; reckoned only where a slot is asked for.
 
     A caller's explicit deadline (`x-request-timeout-ms`) bounds the wait to what is left of it
@@ -30,39 +32,16 @@ class Demand:
     times as long as one that comes first, within the same bounds.
     """
 
-    __slots__ = (
-        "_body",
-        "_exchange",
-        "_principal",
-        "_route",
-        "_service_class",
-        "_times",
-        "account",
-        "most_tokens",
-        "progress",
-    )
-
-    def __init__(
-        self,
-        exchange: Exchange,
-        body: bytes,
-        principal: Principal,
-        service_class: ServiceClass,
-        route: Route,
-        times: ServiceTimes,
-        account: Account,
-        most_tokens: int | None,
-    ) -> None:
-        self._exchange = exchange
-        self._body = body
-        self._principal = principal
-        self._service_class = service_class
-        self._route = route
-        self._times = times
-        self.account = account
-        """The limits, which must have let the request in before a runner gets it."""
-        self.most_tokens = most_tokens
-        self.progress = Progress() if route.waiting is not None and exchange.stream else None
+    _exchange: Exchange
+    _body: bytes
+    _principal: Principal
+    _service_class: ServiceClass
+    _route: Route
+    _times: ServiceTimes
+    account: Account
+    """The limits, which must have let the request in before a runner gets it."""
+    most_tokens: int | None = None
+    progress: Progress | None = None
 
     def ticket(self, candidates: tuple[str, ...], waited_s: float, *, last: bool) -> Ticket:
         """The ticket for a slot on one of these, when it has waited so long already.

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, cast
 from starlette.types import Receive, Scope, Send
 
 from backends.base import Call, Operation
+from gateway.admission.base import Progress
 from gateway.admission.service_time import ServiceTimes
 from gateway.auth import Authenticator, NotInMemory
 from gateway.classes import Standings, tier_of
@@ -153,6 +154,8 @@ class InferenceHandler:
             demand = Demand(
                 exchange, body, principal, service_class, route, self._times, account, most
             )
+            if route.waiting is not None and call.stream:
+                demand.progress = Progress()
             try:
                 await self._answer(call, route, exchange, demand, responder)
             except GatewayError:

@@ -118,6 +118,9 @@ class Limiter:
         if reservation.local:
             now = self._now_us()
             self._local.correct(now, plan.buckets, back=back, reserved=reserved, actual=actual)
+            if plan.held is not None:
+                # The store may have been told of it since.
+                self._shared.correct(lease, plan.held, back=0, reserved=0, actual=0)
             return
         buckets = plan.every if back else plan.corrected
         if buckets is not None and (back or actual != reserved or plan.holding):
@@ -136,7 +139,10 @@ class Limiter:
     async def _keep_touching(self) -> None:
         while True:
             await asyncio.sleep(TOUCH_EVERY_S)
-            self.touch()
+            try:
+                self.touch()
+            except Exception:  # without it, what runs would soon not count any more
+                logger.exception("the limits of what runs cannot be kept")
 
     def _store_changed(self, up: bool) -> None:
         if up:
@@ -161,8 +167,8 @@ class Limiter:
             lease=lease,
             tokens=tokens,
             started=self._clock() if plan.holding else 0.0,
-            buckets=buckets,
-            reply=reply,
+            _buckets=buckets,
+            _reply=reply,
             local=local,
         )
 

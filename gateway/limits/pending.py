@@ -10,23 +10,17 @@ import asyncio
 import functools
 from collections.abc import Callable
 
+from msgspec import Struct
+
 from gateway.limits.reservation import NOTHING, Reservation
 
 
-class Pending:
+class Pending(Struct, eq=False):
     """`take` makes the reservation of the answer, or raises what refuses it; it is called once."""
 
-    __slots__ = ("_call", "_reservation", "_take")
-
-    def __init__(
-        self,
-        call: asyncio.Future[list[int]] | None,
-        take: Callable[[asyncio.Future[list[int]]], Reservation],
-        reservation: Reservation | None = None,
-    ) -> None:
-        self._call = call
-        self._take = take
-        self._reservation = reservation
+    _call: asyncio.Future[list[int]] | None
+    _take: Callable[[asyncio.Future[list[int]]], Reservation]
+    _reservation: Reservation | None = None
 
     @property
     def answered(self) -> bool:

@@ -37,7 +37,7 @@ class Block:
 class Plan:
     """The buckets that a request takes from, also in the form in which the store reads them."""
 
-    __slots__ = ("block", "buckets", "corrected", "every", "holding", "recents")
+    __slots__ = ("block", "buckets", "corrected", "every", "held", "holding", "recents")
 
     def __init__(self, buckets: tuple[Bucket, ...], recents: tuple[Recent, ...]) -> None:
         self.buckets = buckets
@@ -47,6 +47,8 @@ class Plan:
         self.every: msgspec.Raw = packed(buckets)
         self.corrected: msgspec.Raw | None = packed(corrected) if corrected else None
         """Those with anything to correct at the end of a request that was answered."""
+        self.held: msgspec.Raw | None = packed(self.holding) if self.holding else None
+        """Those that only count what runs."""
         self.block: Block | None = None
 
     def observe_held(self, held_s: float) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
+from msgspec import Struct
+
 from gateway.limits.bucket import Bucket
 from gateway.limits.headers import Headers, rate_headers, rate_lines
 from gateway.limits.plan import Plan
@@ -21,36 +23,22 @@ class Settler(Protocol):
         ...
 
 
-class Reservation:
+class Reservation(Struct, eq=False):
     """Ended by the first of `settle`, `refund` and `close`; later calls change nothing.
 
     None of them waits or raises. What is never ended, because its process died, stays charged as
     it was estimated, and no longer counts as running after ten seconds.
     """
 
-    __slots__ = ("_buckets", "_reply", "_settler", "lease", "local", "plan", "started", "tokens")
-
-    def __init__(
-        self,
-        settler: Settler | None,
-        plan: Plan,
-        *,
-        lease: str = "",
-        tokens: int = 0,
-        started: float = 0.0,
-        buckets: Sequence[Bucket] = (),
-        reply: Sequence[int] = _NO_REPLY,
-        local: bool = False,
-    ) -> None:
-        self._settler = settler
-        self.plan = plan
-        self.lease = lease
-        self.tokens = tokens
-        self.started = started
-        self._buckets = buckets
-        self._reply = reply
-        self.local = local
-        """Whether this process granted it by itself, the store being down."""
+    _settler: Settler | None
+    plan: Plan
+    lease: str = ""
+    tokens: int = 0
+    started: float = 0.0
+    _buckets: Sequence[Bucket] = ()
+    _reply: Sequence[int] = _NO_REPLY
+    local: bool = False
+    """Whether this process granted it by itself, the store being down."""
 
     @property
     def headers(self) -> Headers:

@@ -24,7 +24,9 @@ RESERVE, SETTLE, TOUCH = 1, 2, 3
 
 def limits_script() -> Script:
     """The store's part of the limits."""
-    return Script.of_files("limits", __package__, ("lua/clock.lua", "lua/limits.lua"))
+    return Script.of_files(
+        "limits", __package__, ("lua/clock.lua", "lua/limits.lua"), batched=True, early=True
+    )
 
 
 class SharedBuckets:

@@ -99,7 +99,10 @@ class Attendant:
                 self.runner.loading("starting")
                 return
             while True:
-                await self._look()
+                try:
+                    await self._look()
+                except Exception:  # a fault of ours must not end the watch over a runner
+                    logger.exception("looking after runner '%s' failed", self.runner.name)
                 await self._pause()
         except LaunchError as error:
             self._failed(str(error))

@@ -105,6 +105,9 @@ class Line:
                 await _pause()
             except StoreDown:
                 await _pause()
+            except Exception:  # whatever it is, the next try may work
+                logger.exception("connecting to the store (%s) failed", self.name)
+                await _pause()
         logger.info("the store (%s) is there", self.name)
 
 

@@ -190,6 +190,8 @@ class Lines:
             except StoreDown as error:
                 if self._home is None:
                     self._failure = error
+            except Exception:  # whatever it is, the next try may work
+                logger.exception("the nodes of the store cannot be followed")
             await asyncio.sleep(RETRY_S * random.uniform(0.8, 1.2))
             if self._home is None or not all(line.pipeline for line in self._by_node.values()):
                 self._stale.set()

@@ -8,9 +8,10 @@ release cost a twentieth of what they cost through a client's connection pool.
 from __future__ import annotations
 
 import asyncio
+import logging
 from asyncio import Future
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, TypeAlias, cast
 
 import hiredis
@@ -18,6 +19,8 @@ import hiredis
 from gateway.store.errors import StoreDown
 from gateway.store.refusal import Refusal, meaning_of
 from gateway.store.script import Script
+
+logger = logging.getLogger(__name__)
 
 MOST_PENDING = 20_000
 """Commands without a reply at which the store counts as down."""
@@ -27,8 +30,34 @@ MOST_REFUSED = 3
 
 _GRACE_S = 0.005
 
-_Command: TypeAlias = tuple["asyncio.Future[Any] | None", float, Script | None, bytes]
-"""What waits for it, when it was sent, the script that it calls if it calls one, and its bytes."""
+MOST_TOGETHER = 64
+"""Calls that leave as one: the server does nothing else meanwhile."""
+
+_Future: TypeAlias = "Future[Any] | None"
+
+
+class _Command:
+    """One or more calls of a script, or a plain command, and what waits for each."""
+
+    __slots__ = ("arguments", "bytes", "futures", "key", "script", "sent_at")
+
+    def __init__(
+        self, future: _Future, script: Script | None, key: bytes, arguments: Any, bytes: bytes
+    ) -> None:
+        self.futures = [future]
+        self.script = script
+        self.key = key
+        self.arguments = [arguments]
+        self.bytes = bytes
+        self.sent_at = 0.0
+
+    def pack(self) -> bytes:
+        """What goes over the wire."""
+        script = self.script
+        if script is not None and not self.bytes:
+            arguments = self.arguments if script.batched else self.arguments[0]
+            self.bytes = script.command(self.key, arguments)
+        return self.bytes
 
 
 class Pipeline(asyncio.Protocol):
@@ -52,8 +81,8 @@ class Pipeline(asyncio.Protocol):
         self._on_moved = on_moved
         self._parser = hiredis.Reader(replyError=_ReplyError)
         self._pending: deque[_Command] = deque()
-        self._unsent: list[bytes] = []
-        self._now = 0.0
+        self._early: list[_Command] = []
+        self._unsent: list[_Command] = []
         self._refused = 0
         self._transport: asyncio.Transport | None = None
         self._watch: asyncio.TimerHandle | None = None
@@ -74,13 +103,13 @@ class Pipeline(asyncio.Protocol):
         """Commands that wait for their reply."""
         return len(self._pending)
 
-    def run(self, script: Script, key: bytes, arguments: Any) -> asyncio.Future[Any]:
+    def run(self, script: Script, key: bytes, arguments: Any) -> Future[Any]:
         """Call a script; the future yields its reply or raises `StoreDown`.
 
         Cancelling the future only gives up the reply: the command has left and takes effect.
         """
-        future: asyncio.Future[Any] = Future(loop=self._loop)
-        self._issue(future, script, script.command(key, arguments))
+        future: Future[Any] = Future(loop=self._loop)
+        self._add(future, script, key, arguments)
         return future
 
     def tell(self, script: Script, key: bytes, arguments: Any) -> bool:
@@ -90,35 +119,53 @@ class Pipeline(asyncio.Protocol):
         """
         if self._lost is not None or len(self._pending) >= MOST_PENDING:
             return False
-        self._issue(None, script, script.command(key, arguments))
+        self._add(None, script, key, arguments)
         return True
 
-    def command(self, *parts: bytes) -> asyncio.Future[Any]:
+    def command(self, *parts: bytes) -> Future[Any]:
         """Send a plain command; otherwise like `run`."""
-        future: asyncio.Future[Any] = Future(loop=self._loop)
+        future: Future[Any] = Future(loop=self._loop)
         packed = b"*%d\r\n" % len(parts) + b"".join(b"$%d\r\n%b\r\n" % (len(p), p) for p in parts)
-        self._issue(future, None, packed)
+        self._send_later(self._unsent, _Command(future, None, b"", None, packed))
         return future
 
-    def _issue(
-        self, future: asyncio.Future[Any] | None, script: Script | None, call: bytes
-    ) -> None:
-        pending, unsent = self._pending, self._unsent
-        if self._lost is not None or len(pending) >= MOST_PENDING:
-            _fail(future, self._lost or StoreDown("too many commands are waiting"))
+    def _add(self, future: _Future, script: Script, key: bytes, arguments: Any) -> None:
+        unsent = self._early if script.early else self._unsent
+        if unsent and script.batched:
+            last = unsent[-1]
+            # One that has its bytes is sent again, as it was.
+            joins = last.script is script and last.key == key and not last.bytes
+            if joins and len(last.futures) < MOST_TOGETHER:
+                last.futures.append(future)
+                last.arguments.append(arguments)
+                return
+        self._send_later(unsent, _Command(future, script, key, arguments, b""))
+
+    def _send_later(self, unsent: list[_Command], command: _Command) -> None:
+        if self._lost is not None or len(self._pending) >= MOST_PENDING:
+            _fail(command.futures, self._lost or StoreDown("too many commands are waiting"))
             return
-        if not unsent:
+        if not self._early and not self._unsent:
             self._loop.call_soon(self._flush)
-            self._now = self._loop.time()
-            if self._watch is None:
-                self._watch = self._loop.call_later(self._deadline_s, self._look)
-        unsent.append(call)
-        pending.append((future, self._now, script, call))
+        unsent.append(command)
 
     def _flush(self) -> None:
-        unsent, self._unsent = self._unsent, []
-        if self._transport is not None and self._lost is None:
-            self._transport.write(unsent[0] if len(unsent) == 1 else b"".join(unsent))
+        commands, self._early, self._unsent = [*self._early, *self._unsent], [], []
+        if self._transport is None or self._lost is not None or not commands:
+            return
+        now, packed = self._loop.time(), []
+        for command in commands:
+            try:
+                packed.append(command.pack())
+            except Exception as error:  # what cannot be packed must not be waited for
+                logger.exception("a call of the store cannot be packed")
+                _fail(command.futures, StoreDown(f"the call cannot be packed: {error}"))
+                continue
+            command.sent_at = now
+            self._pending.append(command)
+        self._transport.write(b"".join(packed))
+        if self._watch is None:
+            self._watch = self._loop.call_later(self._deadline_s, self._look)
 
     def _look(self, late: _Command | None = None) -> None:
         """End the connection if the oldest command is overdue, else look again when it would be.
@@ -130,7 +177,7 @@ class Pipeline(asyncio.Protocol):
         if not self._pending:
             return
         oldest = self._pending[0]
-        left_s = oldest[1] + self._deadline_s - self._loop.time()
+        left_s = oldest.sent_at + self._deadline_s - self._loop.time()
         if left_s > 0:
             self._watch = self._loop.call_later(left_s, self._look)
         elif oldest is late:
@@ -147,28 +194,41 @@ class Pipeline(asyncio.Protocol):
                 command = pending.popleft()
                 if isinstance(reply, _ReplyError):
                     refused = self._answer_refusal(command, str(reply), refused)
-                else:
-                    refused = 0
-                    future = command[0]
-                    if future is not None and not future.done():
-                        future.set_result(reply)
-        except (hiredis.ProtocolError, IndexError) as error:
+                    continue
+                refused = 0
+                if command.script is None or not command.script.batched:
+                    reply = (reply,)
+                for future, each in zip(command.futures, reply, strict=True):
+                    if isinstance(each, _ReplyError):
+                        self._answer_fault(command.script, future, str(each))
+                    elif future is not None and not future.done():
+                        future.set_result(each)
+        except (hiredis.ProtocolError, IndexError, TypeError, ValueError) as error:
             self._lose(StoreDown(f"a reply that makes no sense: {error}"))
         self._refused = refused
 
+    def _answer_fault(self, script: Script | None, future: _Future, text: str) -> None:
+        """One call of several went wrong."""
+        assert script is not None
+        _fail([future], StoreDown(f"script '{script.name}': {text}"))
+        if meaning_of(text) is Refusal.FAULT:
+            script.report_fault(text)
+
     def _answer_refusal(self, command: _Command, text: str, refused: int) -> int:
         """Do what an error reply asks for; return how many in a row say that it cannot serve."""
-        future, _, script, call = command
-        meaning = meaning_of(text)
-        if meaning is Refusal.UNKNOWN_SCRIPT and script is not None:
-            again = script.command_with_text(call)
-            self._issue(future, script, again)
+        script = command.script
+        if script is None:
+            _fail(command.futures, StoreDown(text))
             return refused
-        failure = StoreDown(f"script '{script.name}': {text}" if script is not None else text)
-        _fail(future, failure)
+        meaning = meaning_of(text)
+        if meaning is Refusal.UNKNOWN_SCRIPT:
+            command.bytes = script.command_with_text(command.bytes)
+            self._send_later(self._unsent, command)
+            return refused
+        failure = StoreDown(f"script '{script.name}': {text}")
+        _fail(command.futures, failure)
         if meaning is Refusal.FAULT:
-            if script is not None:
-                script.report_fault(text)
+            script.report_fault(text)
             return 0
         if meaning is Refusal.MOVED:
             self._on_moved()
@@ -193,17 +253,19 @@ class Pipeline(asyncio.Protocol):
             self._watch.cancel()
         if self._transport is not None:
             self._transport.abort()
-        pending, self._pending = self._pending, deque()
-        for command in pending:
-            _fail(command[0], reason)
+        lost = [*self._pending, *self._early, *self._unsent]
+        self._pending, self._early, self._unsent = deque(), [], []
+        for command in lost:
+            _fail(command.futures, reason)
         self._on_lost(reason)
 
 
-def _fail(future: asyncio.Future[Any] | None, reason: StoreDown) -> None:
-    if future is not None and not future.done():
-        future.set_exception(StoreDown(str(reason)))
-        # Nobody may be left to await it; that must not be reported as an error of ours.
-        future.exception()
+def _fail(futures: Iterable[_Future], reason: StoreDown) -> None:
+    for future in futures:
+        if future is not None and not future.done():
+            future.set_exception(StoreDown(str(reason)))
+            # Nobody may be left to await it; that must not be reported as an error of ours.
+            future.exception()
 
 
 class _ReplyError(Exception):

@@ -22,7 +22,11 @@ _pack = msgspec.msgpack.Encoder().encode
 class Script:
     """A script that takes one key, the prefix of all keys it touches, and one packed argument."""
 
-    def __init__(self, name: str, text: str) -> None:
+    def __init__(self, name: str, text: str, *, batched: bool = False, early: bool = False) -> None:
+        """`batched`: it takes a list of arguments and yields a list of replies, and calls of one
+        turn of the event loop leave as one. `early`: before the other calls of the turn."""
+        self.batched = batched
+        self.early = early
         self.name = name
         self.text = text.encode()
         self.sha = hashlib.sha1(self.text, usedforsecurity=False).hexdigest().encode()
@@ -31,10 +35,19 @@ class Script:
         self._head = b"*5\r\n$7\r\nEVALSHA\r\n$40\r\n" + self.sha + b"\r\n$1\r\n1\r\n"
 
     @classmethod
-    def of_files(cls, name: str, package: str, parts: Iterable[str]) -> Script:
+    def of_files(
+        cls,
+        name: str,
+        package: str,
+        parts: Iterable[str],
+        *,
+        batched: bool = False,
+        early: bool = False,
+    ) -> Script:
         """Join the named files of a package, in order."""
         folder = files(package)
-        return cls(name, "\n".join(folder.joinpath(part).read_text("utf-8") for part in parts))
+        text = "\n".join(folder.joinpath(part).read_text("utf-8") for part in parts)
+        return cls(name, text, batched=batched, early=early)
 
     def command(self, key: bytes, arguments: Any) -> bytes:
         """The bytes of one call."""

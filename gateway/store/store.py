@@ -93,7 +93,8 @@ class Store:
 
         The future yields the reply, or raises `StoreDown`: at once while the store is down, after
         the deadline where it does not answer. Calls take effect in the order in which they were
-        made. Cancelling the future gives up the reply, not the effect.
+        made, but for those of an `early` script, and of one that the server has to be told first.
+        Cancelling the future gives up the reply, not the effect.
         """
         lines = self._lines
         line = lines.only or lines.of_key(key)

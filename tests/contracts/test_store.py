@@ -188,3 +188,61 @@ async def test_a_script_that_was_loaded_is_known(any_store: Store) -> None:
     await any_store.load([script])
     assert await any_store.redis.script_exists(script.sha.decode()) == [True]
     assert await any_store.call(script, KEY, 0) == b"known"
+
+
+EACH = Script(
+    "each",
+    "local r = {} for i, a in ipairs(cmsgpack.unpack(ARGV[1])) do "
+    "r[i] = a == 'wrong' and {err = 'ERR it went wrong'} or redis.call('RPUSH', KEYS[1], a) end "
+    "return r",
+    batched=True,
+)
+
+
+async def test_calls_of_one_turn_that_may_leave_as_one_do_and_are_answered_each(
+    any_store: Store,
+) -> None:
+    calls = [any_store.call(EACH, KEY, number) for number in range(200)]
+    assert any_store.tell(EACH, KEY, "told")
+    assert await asyncio.gather(*calls) == list(range(1, 201))
+    assert (await any_store.redis.lrange(KEY.decode(), -1, -1)) == [b"told"]
+
+
+async def test_one_call_of_several_that_goes_wrong_does_not_take_the_others_with_it(
+    any_store: Store,
+) -> None:
+    before, wrong, after = (any_store.call(EACH, KEY, each) for each in (1, "wrong", 2))
+    assert (await before, await after) == (1, 2)
+    with pytest.raises(StoreDown, match="it went wrong"):
+        await wrong
+    assert any_store.up
+
+
+async def test_calls_of_different_scripts_keep_their_order(any_store: Store) -> None:
+    calls = [any_store.call(script, KEY, n) for n in range(3) for script in (EACH, APPEND)]
+    assert await asyncio.gather(*calls) == list(range(1, 7))
+
+
+async def test_an_early_script_is_called_before_the_others_of_its_turn(any_store: Store) -> None:
+    early = Script("early", EACH.text.decode(), batched=True, early=True)
+    late = any_store.call(EACH, KEY, "late")
+    first = any_store.call(early, KEY, "early")
+    assert (await first, await late) == (1, 2)
+
+
+async def test_what_cannot_be_packed_fails_alone(any_store: Store) -> None:
+    calls = [any_store.call(ECHO, KEY, [each]) for each in (1, 10**30, 2)]
+    with pytest.raises(StoreDown, match="cannot be packed"):
+        await calls[1]
+    assert [(await call)[1] for call in (calls[0], calls[2])] == [1, 2]
+
+
+async def test_a_call_beside_one_that_is_sent_again_is_answered_too(any_store: Store) -> None:
+    await any_store.call(EACH, KEY, 0)
+    await any_store.redis.script_flush()
+    calls = []
+    for _ in range(20):
+        calls.append(any_store.call(EACH, KEY, 1))
+        await asyncio.sleep(0)
+    assert sorted(await asyncio.gather(*calls)) == list(range(2, 22))
+    assert any_store.up

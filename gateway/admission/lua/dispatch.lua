@@ -125,6 +125,7 @@ local function pump(runner)
   while free > 0 do
     if steps == PUMP_STEPS then
       call('HSET', P .. ':meta', 'more', 1)
+      meta[2] = '1'
       return
     end
     local ticket, t = choose(runner, routes)

@@ -241,5 +241,11 @@ local function touch(arguments)
 end
 
 local OPERATIONS = {reserve, settle, touch}
-local arguments = cmsgpack.unpack(ARGV[1])
-return OPERATIONS[arguments[1]](arguments)
+-- Several in a row, each with a reply of its own; one that goes wrong does not take the others with it.
+local replies = {}
+for i, arguments in ipairs(cmsgpack.unpack(ARGV[1])) do
+  local fine, reply = pcall(OPERATIONS[arguments[1]], arguments)
+  if not fine and type(reply) ~= 'table' then reply = {err = tostring(reply)} end
+  replies[i] = reply
+end
+return replies

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -217,3 +218,26 @@ async def test_without_the_store_a_replica_gives_its_share_and_at_least_one(stan
 async def _first(tasks: list[asyncio.Task[object]]) -> asyncio.Task[object]:
     done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
     return done.pop()
+
+
+async def test_a_store_that_answers_with_errors_is_tried_with_pauses_and_an_end(
+    stand: Stand,
+) -> None:
+    gate = await stand.replica(slots=1)
+    await stand.stores[0].redis.config_set("maxmemory", "1")
+    began = asyncio.get_running_loop().time()
+    with contextlib.suppress(Unavailable):
+        (await gate.admit(a_ticket(wait_s=1.2))).release()
+    assert asyncio.get_running_loop().time() - began < 10
+    await stand.stores[0].redis.config_set("maxmemory", "0")
+    await eventually(lambda: stand.stores[0].up and not gate.degraded)
+    (await gate.admit(a_ticket())).release()
+
+
+async def test_a_name_that_goes_does_not_take_the_slots_of_another_with_it(stand: Stand) -> None:
+    gate = await stand.replica(slots=2)
+    gate.know("b", "http://runner-a")
+    gate.set_slots("b", 2)
+    gate.forget("a")
+    (await gate.admit(a_ticket("b"))).release()
+    assert await stand.stores[0].redis.hget("{sg:default}:slots", gate.topology.id("b")) == b"2"
