@@ -11,7 +11,7 @@ import httpx2
 
 from tests.eval.clients import NullTimer, ask, crowd
 from tests.eval.line import Line, at_least, at_most, shown
-from tests.eval.stage import Plan, Stage, stage
+from tests.eval.stage import Plan, Stage, runner_alone, stage
 from tests.eval.timeline import quantile
 from tests.fakes.stores import Server, server
 
@@ -29,10 +29,22 @@ async def measure() -> list[Line]:
     with server() as store:
         async with stage(Plan(slots=SLOTS), store.url) as here:
             lines = await _steady(here)
+    direct = quantile(await _direct(), 0.5)
+    lines.append(shown("2", "without a gateway, a client that asks again at once, ms, p50", direct))
     with server() as store:
         plan = Plan(slots=4, mean_s=0.02, config={"models": {"demo": {"limits": LIMITS}}})
         async with stage(plan, store.url) as here:
             return [*lines, *await _cost(here, store)]
+
+
+async def _direct() -> list[float]:
+    """Gaps, in ms, where each slot has a user of its own who asks again at once."""
+    with runner_alone(Plan(slots=SLOTS)) as here:
+        async with crowd(here, SLOTS):
+            await asyncio.sleep(10)
+        timeline = await here.timeline()
+    first, last = timeline.spans[0][0], timeline.spans[-1][0]
+    return [gap * 1000 for gap in timeline.gaps(first, last - 0.5, SLOTS)]
 
 
 async def _steady(here: Stage) -> list[Line]:

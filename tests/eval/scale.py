@@ -20,6 +20,6 @@ class Scale:
     """How long tenants stay backlogged."""
 
 
-FULL = Scale("full", 4, 8000, 60, 20, 10000)
+FULL = Scale("full", 4, 5000, 30, 20, 4000)
 SMOKE = Scale("smoke", 1, 800, 10, 2, 1000)
 SCALES = {scale.name: scale for scale in (FULL, SMOKE)}

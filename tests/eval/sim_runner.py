@@ -129,13 +129,12 @@ class SimRunner:
             self._running += 1
             try:
                 await self._steps(exchange, service_s, stream=stream)
+                await self._finish(exchange, stream=stream)
                 visit.outcome = "done"
             finally:
                 self._running -= 1
                 visit.ended = time.monotonic()
                 visit.outcome = visit.outcome or "left"
-            # After the slot is free: how fast the client reads is not the slot's affair.
-            await self._finish(exchange, stream=stream)
 
     async def _steps(self, exchange: Exchange, service_s: float, *, stream: bool) -> None:
         """By a timetable, so that a late step does not make the next one late."""

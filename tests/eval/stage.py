@@ -61,7 +61,12 @@ class Stage:
     runner_url: str
 
     def base_url(self, number: int) -> str:
-        """What a client of that number gives its library: clients are spread evenly."""
+        """What a client of that number gives its library: clients are spread evenly.
+
+        Without replicas it is the runner's own.
+        """
+        if not self.replicas:
+            return f"{self.runner_url}/v1"
         return self.replicas[number % len(self.replicas)].base_url
 
     async def timeline(self) -> Timeline:
@@ -82,6 +87,13 @@ async def stage(plan: Plan, store_url: str) -> AsyncIterator[Stage]:
             for n in range(plan.replicas)
         ]
         yield Stage(replicas, runner_url)
+
+
+@contextmanager
+def runner_alone(plan: Plan) -> Iterator[Stage]:
+    """The runner without a gateway before it."""
+    with _runner(plan) as url:
+        yield Stage([], url)
 
 
 @contextmanager

@@ -26,7 +26,7 @@ RETRIES_CLEARED_AT_ONCE = 64
 HEAD_START = 60 * SECOND
 """How far a flow may be ahead of its pool, for each slot."""
 
-PART = 8
+PART = 32
 """A flow that does not wait pays one such part of what it owes."""
 
 RIVALS = 1000

@@ -1,6 +1,6 @@
 -- A request has ended.
 
--- The flow pays the difference: at once while more of it waits, else an eighth of all that it owes.
+-- The flow pays the difference: at once while more of it waits, else a small part of all it owes.
 -- Who asks, reads and asks again stands a whole round behind the others for what his last answer
 -- took longer than expected: chance alone would decide who waits twice as long as his neighbour.
 local function pay(t, actual)
