@@ -34,6 +34,11 @@ class Answer:
         return self.status == 200 and not self.error
 
 
+def on_replica(number: int) -> str:
+    """How the names of the requests to that replica end."""
+    return f"-on-{number}"
+
+
 async def ask(
     client: httpx2.AsyncClient,
     stage: Stage,
@@ -44,7 +49,8 @@ async def ask(
     stream: bool = True,
 ) -> Answer:
     """One request, read to its end."""
-    name, began = f"request-{next(_numbers)}", time.monotonic()
+    at = replica % max(1, len(stage.replicas))
+    name, began = f"request-{next(_numbers)}{on_replica(at)}", time.monotonic()
     body = {"model": model, "user": name, "stream": stream, "max_tokens": 4}
     body["messages"] = [{"role": "user", "content": name}]
     url = f"{stage.base_url(replica)}/chat/completions"

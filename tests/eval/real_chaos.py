@@ -6,9 +6,9 @@ import asyncio
 import signal
 import time
 
-from tests.eval.clients import Crowd, crowd
+from tests.eval.clients import Crowd, crowd, on_replica
 from tests.eval.line import Line, at_most, shown
-from tests.eval.stage import Plan, stage
+from tests.eval.stage import Plan, Stage, stage
 from tests.fakes.stores import server
 
 SLOTS, USERS = 2, 60
@@ -23,9 +23,11 @@ async def measure() -> list[Line]:
             killed, stopped, _ = here.replicas
             async with crowd(here, USERS) as people:
                 await asyncio.sleep(8)
+                await _holds_a_slot(here, 0)
                 killed_at = time.monotonic()
                 killed.signal(signal.SIGKILL)
                 await asyncio.sleep(14)
+                await _holds_a_slot(here, 1)
                 stopped_at = time.monotonic()
                 stopped.signal(signal.SIGSTOP)
                 await asyncio.sleep(STOPPED_S)
@@ -53,6 +55,16 @@ async def measure() -> list[Line]:
         at_most("14", "requests dispatched twice", 0, len(twice), twice),
         shown("14", "answered on the survivors", served),
     ]
+
+
+async def _holds_a_slot(here: Stage, replica: int) -> None:
+    """Return in a moment in which it does: without one, nothing would have to come back."""
+    ending = on_replica(replica)
+    async with asyncio.timeout(30):
+        while True:
+            if any(name.endswith(ending) for name in (await here.timeline()).running()):
+                return
+            await asyncio.sleep(0.02)
 
 
 def _unanswered(people: Crowd) -> tuple[int, list[str]]:

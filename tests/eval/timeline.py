@@ -7,6 +7,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+NEVER = 1e18
+
 
 def quantile(values: Iterable[float], share: float) -> float:
     """The value that this share of them does not exceed."""
@@ -27,7 +29,7 @@ class Timeline:
         """From the log; what still runs ends never."""
         begun = [visit for visit in visits if visit["started"] is not None]
         return cls(
-            [(v["started"], v["ended"] if v["ended"] is not None else 1e18) for v in begun],
+            [(v["started"], v["ended"] if v["ended"] is not None else NEVER) for v in begun],
             [v["name"] for v in begun],
         )
 
@@ -68,6 +70,10 @@ class Timeline:
             if now >= slots:
                 return at
         return float("inf")
+
+    def running(self) -> list[str]:
+        """Whose requests had not ended when the log was read."""
+        return [n for n, (_, end) in zip(self.names, self.spans, strict=True) if end == NEVER]
 
     def twice(self) -> list[str]:
         """Whose request was begun more than once."""
