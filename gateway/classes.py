@@ -17,11 +17,6 @@ from msgspec import Raw
 from gateway.errors import InvalidRequest
 from gateway.principal import Principal, ServiceClass, precedes
 
-CLASS_HEADER = b"x-sluicegate-class"
-TENANT_HEADER = b"x-sluicegate-tenant"
-WEIGHT_HEADER = b"x-sluicegate-weight"
-CLAMPED_HEADER = b"x-sluicegate-clamped"
-
 MOST_NAMED = 4096
 """Principals kept of tenants that front ends have named."""
 

@@ -13,7 +13,6 @@ from gateway.admission.script import scripts
 from gateway.admission.topology import Place
 from gateway.store import Store
 
-LEASE_S = 10.0
 OFFER_S = 5.0
 """As in `lua/constants.lua`."""
 

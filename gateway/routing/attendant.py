@@ -78,10 +78,6 @@ class Attendant:
         if launched is not None:
             await launched.stop()
 
-    def look_now(self) -> None:
-        """Do not wait for the next turn."""
-        self._wake.set()
-
     def look_soon(self) -> None:
         """A request found it unfit: wait for the next turn no longer than for one that is down."""
         turn = self._turn

@@ -13,7 +13,6 @@ import pytest
 from tests.acceptance.departure import fact
 from tests.acceptance.held import held
 from tests.acceptance.replicas import (
-    PATIENCE_S,
     SLOTS,
     TOKENS_PER_S,
     Replica,
@@ -73,7 +72,7 @@ async def _dies(runner: FakeRunner, replica: Replica) -> None:
 
 async def _stalls(runner: FakeRunner, replica: Replica) -> None:
     """Stop it while it holds slots, and let it go on after its leases have ended."""
-    await fact(lambda: any(map(_is_long, running(runner))), within_s=PATIENCE_S)
+    await fact(lambda: any(map(_is_long, running(runner))), within_s=60)
     replica.process.signal(signal.SIGSTOP)
     stopped = time.monotonic()
     held_by_it = sum(map(replica.mine, running(runner)))
