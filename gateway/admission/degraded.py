@@ -1,7 +1,9 @@
 """Without the store: this replica's own gate, with its share of every runner's slots.
 
 The share is the slots over the replicas that were there last, at least one. Leases that this
-replica got from the store and still holds count against it.
+replica got from the store and still holds count against it. Others may hold more than their share
+from before: until those have had time to end, a replica gives out no more than it held itself when
+the store went, so that all together never have more than the larger of slots and replicas.
 """
 
 from __future__ import annotations
@@ -20,6 +22,10 @@ from gateway.admission.topology import Topology
 from gateway.errors import Unavailable
 
 CLOSED_RETRY_S = 5.0
+LONGER = 1.5
+"""Leases may last so much longer than the longest ones did lately."""
+MOST_HELD_BACK_S = 10.0
+"""As long as a lease outlives a silent replica: the store waits no longer for others, either."""
 
 
 class Degraded:
@@ -49,6 +55,7 @@ class Degraded:
         self._numbers = itertools.count(1)
         self._over = asyncio.Event()
         self._local_leases: dict[str, int] = {}
+        self._held_back: dict[str, tuple[int, asyncio.TimerHandle]] = {}
         self._in_line: dict[asyncio.Future[LocalLease], tuple[Ticket, float]] = {}
 
     def enter(self) -> None:
@@ -57,6 +64,8 @@ class Degraded:
             self.active = True
             self._over = asyncio.Event()
             self._ledger.on_change = self.share
+            if self.replicas > 1:
+                self._hold_back()
             for runner in self._slots:
                 self.share(runner)
 
@@ -66,23 +75,47 @@ class Degraded:
             self.active = False
             self._ledger.on_change = None
             self._over.set()
+            for runner in list(self._held_back):
+                self._stop_holding_back(runner)
             for runner in self._slots:
                 self._local.set_slots(runner, 0)
+
+    def _hold_back(self) -> None:
+        loop = asyncio.get_running_loop()
+        for runner in self._slots:
+            longest_s = self._ledger.longest_s(runner)
+            wait_s = MOST_HELD_BACK_S if longest_s is None else longest_s * LONGER
+            timer = loop.call_later(min(wait_s, MOST_HELD_BACK_S), self._others_are_done, runner)
+            self._held_back[runner] = self._ledger.in_flight(runner), timer
+
+    def _others_are_done(self, runner: str) -> None:
+        self._stop_holding_back(runner)
+        self.share(runner)
+
+    def _stop_holding_back(self, runner: str) -> None:
+        if runner in self._held_back:
+            _, timer = self._held_back.pop(runner)
+            timer.cancel()
 
     def share(self, runner: str) -> None:
         """Work out anew how many slots of a runner are ours to give."""
         if not self.active:
             return
-        slots = self._slots.get(runner, 0)
-        ours = self._ours(slots)
+        ours = self._ours(runner)
         of_store = self._ledger.in_flight(runner) - self._local_leases.get(runner, 0)
         self._local.set_slots(runner, max(0, ours - of_store))
 
-    def _ours(self, slots: int) -> int:
-        return max(1, slots // max(1, self.replicas)) if slots else 0
+    def _ours(self, runner: str) -> int:
+        slots = self._slots.get(runner, 0)
+        if not slots:
+            return 0
+        ours = max(1, slots // max(1, self.replicas))
+        held_back = self._held_back.get(runner)
+        return ours if held_back is None else min(ours, held_back[0])
 
     def forget(self, runner: str) -> None:
         """The runner is gone from the configuration."""
+        self._stop_holding_back(runner)
         self._local.forget(runner)
 
     def waiting(self, runner: str) -> int:
@@ -126,11 +159,11 @@ class Degraded:
                 RunnerLoad(
                     runner,
                     self._topology.id(runner),
-                    0 if self._closed else self._ours(slots),
+                    0 if self._closed else self._ours(runner),
                     self._ledger.in_flight(runner),
                     self._local.waiting(runner),
                 )
-                for runner, slots in self._slots.items()
+                for runner in self._slots
             ],
             ((ticket, self._clock() - since) for ticket, since in self._in_line.values()),
             replicas=self.replicas,

@@ -11,6 +11,8 @@ from gateway.admission.scheduler import Held, Scheduler
 from gateway.admission.topology import Place
 
 MOST_DOUBTS = 10_000
+FADING = 0.98
+"""What is left of the longest lease with each one after it: some fifty are remembered."""
 
 
 class HeldLease(Struct, eq=False):
@@ -44,6 +46,7 @@ class Ledger:
         self._clock = clock
         self._leases: dict[str, HeldLease] = {}
         self._doubts: dict[str, None] = {}
+        self._longest_s: dict[str, float] = {}
         self.on_change: Callable[[str], None] | None = None
 
     def take(self, id: str, ticket: Ticket, place: Place, runner: str, fence: int) -> HeldLease:
@@ -58,6 +61,8 @@ class Ledger:
         """The lease ends. The store is told at once, or finds out by the lease's time."""
         if self._leases.pop(lease.id, None) is not None:
             held_s = self._clock() - lease.since
+            faded_s = self._longest_s.get(lease.runner, 0.0) * FADING
+            self._longest_s[lease.runner] = held_s if held_s > faded_s else faded_s
             if not self._scheduler.finish(lease.id, lease.fence, held_s, served=served):
                 self.doubt(lease.id)
         if lease.on_release is not None:
@@ -76,6 +81,10 @@ class Ledger:
     def in_flight(self, runner: str) -> int:
         """Leases on a runner, by its name here. Looks at all of them."""
         return sum(lease.runner == runner for lease in self._leases.values())
+
+    def longest_s(self, runner: str) -> float | None:
+        """About how long the longest of the last leases lasted; None where there was none."""
+        return self._longest_s.get(runner)
 
     def held(self) -> list[Held]:
         """Every lease, as `sync` names it."""

@@ -130,7 +130,6 @@ class HttpServer:
         try:
             await asyncio.wait({answer, leaving}, return_when=asyncio.FIRST_COMPLETED)
             if not answer.done() and leaving.result() == b"":
-                seen.cut = True
                 raise ConnectionAbortedError("the client has left")
             await answer
             if exchange.broken:
@@ -140,6 +139,10 @@ class HttpServer:
                 return leaving.result()
             leaving.cancel()
             return b""
+        except ConnectionError:
+            # A client that ends with data unread resets: reading or writing fails then.
+            seen.cut = not exchange.broken
+            raise
         finally:
             for task in (answer, leaving):
                 task.cancel()
