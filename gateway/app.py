@@ -13,6 +13,7 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from gateway.admission import LocalGate, SharedGate
+from gateway.admission.library import library_of
 from gateway.admission.service_time import ServiceTimes
 from gateway.api.control_plane import control_plane
 from gateway.auth import Authenticator
@@ -22,6 +23,7 @@ from gateway.inference.handler import InferenceHandler
 from gateway.keys.configured import allowance_of
 from gateway.keys.keeper import KeyKeeper
 from gateway.limits.limiter import Limiter
+from gateway.limits.shared import limits_text
 from gateway.paths import Paths
 from gateway.routing.connect import connect_runner
 from gateway.routing.registry import Registry
@@ -59,12 +61,14 @@ class Gateway:
         # Not the loop's clock: uvloop's moves in whole milliseconds.
         self._clock = time.monotonic
         self.started_at = int(time.time())
+        library = library_of([limits_text()])
         self.admission = SharedGate(
             store,
             most_in_flow=settings.queue.max_waiting_per_flow,
             local=LocalGate(max_waiting=settings.queue.max_waiting, clock=self._clock),
             clock=self._clock,
             closed=settings.store.degraded == "closed",
+            library=library,
         )
         self._times = ServiceTimes()
         self._store = store
@@ -81,7 +85,8 @@ class Gateway:
         self._recorder = Recorder(self.metrics, self._sink, log_format)
         self._limiter = Limiter(
             store,
-            prefix=store.home + b":limits",
+            prefix=store.home,
+            library=library,
             closed=settings.limits.when_store_down == "closed",
             replicas=lambda: self.admission.replicas,
             would_refuse=lambda bucket: self.metrics.would_refuse(bucket.label),

@@ -9,9 +9,9 @@ from typing import Any
 from msgspec import Struct
 
 from gateway.admission.base import Ticket
-from gateway.admission.script import scripts
+from gateway.admission.library import library_of
 from gateway.admission.topology import Place
-from gateway.store import Store
+from gateway.store import Library, Store
 
 OFFER_S = 5.0
 """As in `lua/constants.lua`."""
@@ -79,15 +79,16 @@ class Synced(Struct, frozen=True, gc=False):
 
 
 class Scheduler:
-    """Calls the script on behalf of one replica. Every method may raise `StoreDown`."""
+    """Calls the operations on behalf of one replica. Every method may raise `StoreDown`."""
 
-    def __init__(self, store: Store, *, replica: str, most_in_flow: int) -> None:
+    def __init__(
+        self, store: Store, *, replica: str, most_in_flow: int, library: Library | None = None
+    ) -> None:
         self._store = store
         self._replica = replica
         self._most_in_flow = most_in_flow
         self._key = store.home
-        self._scripts = scripts()
-        self._submit, self._finish = self._scripts["submit"], self._scripts["finish"]
+        self._library = library or library_of()
 
     @property
     def mailbox(self) -> bytes:
@@ -100,8 +101,8 @@ class Scheduler:
         return self._store.up
 
     async def load(self) -> None:
-        """Make the store know the scripts before the first request does."""
-        await self._store.load(set(self._scripts.values()))
+        """Make the store know the operations before the first request does."""
+        await self._store.load([self._library])
 
     def submit(
         self,
@@ -117,7 +118,7 @@ class Scheduler:
         that holds for it now. Without `test` it is not refused."""
         flow = ticket.flow
         return self._store.call(
-            self._submit,
+            self._library,
             self._key,
             (
                 "submit",
@@ -148,7 +149,7 @@ class Scheduler:
     def finish(self, id: str, fence: int, held_s: float, *, served: bool) -> bool:
         """Give a slot back; gets through before whatever is called later. False if not sent."""
         arguments = ("finish", id, fence, int(held_s * 1e6), 1 if served else 0)
-        return self._store.tell(self._finish, self._key, arguments)
+        return self._store.tell(self._library, self._key, arguments)
 
     def cancel(self, id: str) -> None:
         """Take a ticket out, whatever has become of it."""
@@ -211,10 +212,10 @@ class Scheduler:
 
     def _tell(self, arguments: tuple[Any, ...]) -> None:
         # A failure shows in the store's state and is mended by `sync`, or by the lease's end.
-        self._store.tell(self._scripts[arguments[0]], self._key, arguments)
+        self._store.tell(self._library, self._key, arguments)
 
     def _call(self, arguments: tuple[Any, ...]) -> asyncio.Future[Any]:
-        return self._store.call(self._scripts[arguments[0]], self._key, arguments)
+        return self._store.call(self._library, self._key, arguments)
 
 
 def _us(time_s: float) -> int:

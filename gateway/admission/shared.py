@@ -33,7 +33,7 @@ from gateway.admission.topology import Topology
 from gateway.admission.waiting import Moved, Waiting
 from gateway.admission.waiting_room import WaitingRoom
 from gateway.errors import Unavailable
-from gateway.store import Store, StoreDown
+from gateway.store import Library, Store, StoreDown
 
 logger = logging.getLogger(__name__)
 
@@ -45,7 +45,7 @@ class SharedGate:
     """Hands out slots that any number of replicas share. Belongs to one event loop.
 
     `clock` is monotonic, in seconds. `closed` refuses requests while the store is down, instead of
-    serving them with a share of the slots.
+    serving them with a share of the slots. `library` has the scheduler's operations.
     """
 
     def __init__(
@@ -56,6 +56,7 @@ class SharedGate:
         local: LocalGate,
         clock: Callable[[], float],
         closed: bool = False,
+        library: Library | None = None,
     ) -> None:
         self.replica = secrets.token_hex(6)
         self._clock = clock
@@ -64,7 +65,9 @@ class SharedGate:
         self._topology = Topology()
         self._slots: dict[str, int] = {}
         self._room = WaitingRoom()
-        self._scheduler = Scheduler(store, replica=self.replica, most_in_flow=most_in_flow)
+        self._scheduler = Scheduler(
+            store, replica=self.replica, most_in_flow=most_in_flow, library=library
+        )
         self._ledger = Ledger(self._scheduler, clock)
         self._degraded = Degraded(
             local,

@@ -7,7 +7,6 @@ import functools
 import logging
 import time
 from collections.abc import Callable
-from typing import Any
 
 from gateway.errors import Unavailable
 from gateway.limits.bucket import Bucket
@@ -17,9 +16,9 @@ from gateway.limits.local import LocalBuckets
 from gateway.limits.pending import FREE, Pending
 from gateway.limits.plan import Plan, Plans
 from gateway.limits.reservation import Reservation
-from gateway.limits.shared import PREFIX, SharedBuckets, limits_script
+from gateway.limits.shared import PREFIX, SharedBuckets, limits_text
 from gateway.principal import Limits, Principal
-from gateway.store import Script, Store, StoreDown
+from gateway.store import Library, Store, StoreDown
 
 logger = logging.getLogger(__name__)
 
@@ -31,7 +30,8 @@ class Limiter:
 
     Belongs to one event loop. `replicas` says among how many the limits are divided while the store
     is down; with `closed`, nothing that has a limit is let in then. `would_refuse` is called for
-    each limit that is only logged and would have refused.
+    each limit that is only logged and would have refused. `library` has the operations of the
+    limits; one that has the queue's too, and its `prefix`, lets both leave as one call.
     """
 
     def __init__(
@@ -42,7 +42,7 @@ class Limiter:
         replicas: Callable[[], int] = lambda: 1,
         closed: bool = False,
         would_refuse: Callable[[Bucket], None] = lambda bucket: None,
-        script: Script | None = None,
+        library: Library | None = None,
         prefix: bytes = PREFIX,
     ) -> None:
         self._store = store
@@ -53,7 +53,9 @@ class Limiter:
         self._loop = asyncio.get_running_loop()
         self._plans = Plans()
         self._held = HeldLeases()
-        self._shared = SharedBuckets(store, script or limits_script(), prefix, clock)
+        self._shared = SharedBuckets(
+            store, library or Library("limits", [limits_text()]), prefix, clock
+        )
         self._local = LocalBuckets()
         self._task: asyncio.Task[None] | None = None
         self.granted_locally = 0
@@ -200,11 +202,6 @@ class Limiter:
 
     def _now_us(self) -> int:
         return int(self._clock() * 1e6)
-
-
-def _wake(waiter: asyncio.Future[None], call: asyncio.Future[Any]) -> None:
-    if not waiter.done():
-        waiter.set_result(None)
 
 
 _REPLY = 8

@@ -6,6 +6,7 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Callable
+from importlib.resources import files
 from typing import Any
 
 import msgspec
@@ -16,21 +17,18 @@ from gateway.store import Script, Store
 logger = logging.getLogger(__name__)
 
 PREFIX = b"{rl:default}"
-"""One hash tag for all limits of a domain: see the head of the script."""
+"""One hash tag for all limits of a domain: see the head of the Lua."""
 MOST_UNTOLD = 10_000
 """Corrections that are kept while the store is down; of more, the oldest stay at the estimate."""
-RESERVE, SETTLE, TOUCH = 1, 2, 3
 
 
-def limits_script() -> Script:
-    """The store's part of the limits."""
-    return Script.of_files(
-        "limits", __package__, ("lua/clock.lua", "lua/limits.lua"), batched=True, early=True
-    )
+def limits_text() -> str:
+    """The operations of the limits, for a library of the store."""
+    return (files("gateway.limits") / "lua" / "limits.lua").read_text("utf-8")
 
 
 class SharedBuckets:
-    """Calls the script. Only a reservation is waited for."""
+    """Calls the operations. Only a reservation is waited for."""
 
     def __init__(
         self, store: Store, script: Script, prefix: bytes, clock: Callable[[], float]
@@ -44,14 +42,14 @@ class SharedBuckets:
 
     def reserve(self, lease: str, tokens: int, buckets: msgspec.Raw) -> asyncio.Future[list[int]]:
         """Take from all buckets or none. The future yields the reply or raises `StoreDown`."""
-        return self._store.call(self._script, self._prefix, (RESERVE, lease, tokens, buckets))
+        return self._store.call(self._script, self._prefix, ("reserve", lease, tokens, buckets))
 
     def correct(
         self, lease: str, buckets: msgspec.Raw, *, back: int, reserved: int, actual: int
     ) -> None:
         """Put `actual` tokens in place of `reserved` ones, give `back` 0 or 1 request, and end the
         lease; later, if the store is down. Never raises."""
-        self._tell((SETTLE, lease, back, reserved, actual, buckets))
+        self._tell(("settle_limits", lease, back, reserved, actual, buckets))
 
     def catch_up(self) -> None:
         """The store is back: make the corrections that it could not be told."""
@@ -61,7 +59,7 @@ class SharedBuckets:
 
     def touch(self, id: str, leases: list[str]) -> None:
         """These requests still run."""
-        self._store.tell(self._script, self._prefix, (TOUCH, id, *leases))
+        self._store.tell(self._script, self._prefix, ("touch_limits", id, *leases))
 
     def _tell(self, correction: tuple[Any, ...]) -> None:
         if not self._store.tell(self._script, self._prefix, correction):

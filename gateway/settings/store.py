@@ -65,7 +65,7 @@ class StoreSettings(Section):
     url: StoreUrl = Field(
         default="embedded",
         description="embedded (default): a private Valkey that the gateway starts itself, for one "
-        "host. Else Redis from 6.2 or Valkey from 7.2: redis://HOST:PORT/DB, unix:///PATH, "
+        "host. Else Redis from 7.0 or Valkey from 7.2: redis://HOST:PORT/DB, unix:///PATH, "
         "redis+sentinel://HOST:PORT,HOST:PORT/MASTER/DB, redis+cluster://HOST:PORT,HOST:PORT; "
         "rediss for TLS. No credentials in it.",
     )

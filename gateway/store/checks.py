@@ -30,11 +30,12 @@ from redis.exceptions import (
 from gateway.settings import StoreAddress
 from gateway.store.endpoint import not_let_in
 from gateway.store.errors import StoreDown, StoreUnfit
+from gateway.store.library import Library
 from gateway.store.refusal import Refusal, meaning_of
 
 logger = logging.getLogger(__name__)
 
-LEAST_REDIS = (6, 2)
+LEAST_REDIS = (7, 0)
 LEAST_VALKEY = (7, 2)
 MOST_SKEW_S = 5.0
 
@@ -54,12 +55,14 @@ redis.call('ZADD', key, 1, 'a') redis.call('ZRANGE', key, 0, -1) redis.call('DEL
 redis.call('XADD', key, 'MAXLEN', '~', 10, '*', 'a', 'b') redis.call('PEXPIRE', key, 10000)
 return cmsgpack.unpack(ARGV[1])
 """
+FUNCTIONS = Library("probe", ["function operations.probe() return call('GET', P) end"])
 _SHA = hashlib.sha1(PROBE, usedforsecurity=False).hexdigest()
 _PASSING = (AskError, ClusterDownError, OutOfMemoryError, ReadOnlyError, TryAgainError)
 """The client has taken the word off these that would tell them from a fault."""
 _FORBIDDEN = ("NOPERM", "ACL failure", "can't run this command", "can't access at least one")
 """Within a script a lack of permission is an error of the script, in the words of each version."""
 _ONE = b"\x01"  # in MessagePack
+_PROBING = b"\x91\x91\xa5probe"  # the same: [["probe"]]
 
 
 class Inspection:
@@ -102,15 +105,18 @@ class Inspection:
         try:
             return await _asked(connection, *command)
         except ResponseError as error:
-            raise self._refused(str(command[0]), error) from error
+            name = command[0].decode() if isinstance(command[0], bytes) else command[0]
+            raise self._refused(name, error) from error
 
     async def _try_out(self, connection: AbstractConnection) -> None:
-        """Do once what the scripts and the mailboxes will do."""
+        """Do once what scripts, libraries and mailboxes will do."""
         here = FAMILIES if self._address.kind != "cluster" else FAMILIES[:1]
         for family in here:
             key = b"{%b%b:probe" % (family, self._home[self._home.index(b":") :])
             await self._ask(connection, "EVAL", PROBE, 1, key, _ONE)
             await self._ask(connection, "EVALSHA", _SHA, 1, key, _ONE)
+            await self._ask(connection, *FUNCTIONS.introduction())
+            await self._ask(connection, "FCALL", FUNCTIONS.id, 1, key, _PROBING)
             await self._ask(connection, "XREAD", "COUNT", 1, "STREAMS", key, "0")
             await self._ask(connection, "DEL", key)
 
@@ -161,7 +167,7 @@ def fault_of(facts: Mapping[str, str], address: StoreAddress) -> str | None:
     name, version = ("Valkey", valkey) if valkey else ("Redis", facts.get("redis_version", ""))
     if _numbers(version) < (LEAST_VALKEY if valkey else LEAST_REDIS):
         return (
-            f"it is {name} {version or 'of an unknown version'}, and Redis 6.2 or Valkey 7.2 is "
+            f"it is {name} {version or 'of an unknown version'}, and Redis 7.0 or Valkey 7.2 is "
             "needed. Update it, or set store.url: embedded."
         )
     mode = facts.get("server_mode") or facts.get("redis_mode", "standalone")

@@ -16,6 +16,7 @@ from typing import Any, TypeAlias, cast
 
 import hiredis
 
+from gateway.store.command import packed
 from gateway.store.errors import StoreDown
 from gateway.store.refusal import Refusal, meaning_of
 from gateway.store.script import Script
@@ -39,7 +40,7 @@ _Future: TypeAlias = "Future[Any] | None"
 class _Command:
     """One or more calls of a script, or a plain command, and what waits for each."""
 
-    __slots__ = ("arguments", "bytes", "futures", "key", "script", "sent_at")
+    __slots__ = ("arguments", "bytes", "futures", "introduced", "key", "script", "sent_at")
 
     def __init__(
         self, future: _Future, script: Script | None, key: bytes, arguments: Any, bytes: bytes
@@ -49,6 +50,8 @@ class _Command:
         self.key = key
         self.arguments = [arguments]
         self.bytes = bytes
+        self.introduced = False
+        """Whether the server has been told the script because of it."""
         self.sent_at = 0.0
 
     def pack(self) -> bytes:
@@ -81,7 +84,6 @@ class Pipeline(asyncio.Protocol):
         self._on_moved = on_moved
         self._parser = hiredis.Reader(replyError=_ReplyError)
         self._pending: deque[_Command] = deque()
-        self._early: list[_Command] = []
         self._unsent: list[_Command] = []
         self._refused = 0
         self._transport: asyncio.Transport | None = None
@@ -125,12 +127,11 @@ class Pipeline(asyncio.Protocol):
     def command(self, *parts: bytes) -> Future[Any]:
         """Send a plain command; otherwise like `run`."""
         future: Future[Any] = Future(loop=self._loop)
-        packed = b"*%d\r\n" % len(parts) + b"".join(b"$%d\r\n%b\r\n" % (len(p), p) for p in parts)
-        self._send_later(self._unsent, _Command(future, None, b"", None, packed))
+        self._send_later(_Command(future, None, b"", None, packed(*parts)))
         return future
 
     def _add(self, future: _Future, script: Script, key: bytes, arguments: Any) -> None:
-        unsent = self._early if script.early else self._unsent
+        unsent = self._unsent
         if unsent and script.batched:
             last = unsent[-1]
             # One that has its bytes is sent again, as it was.
@@ -139,31 +140,31 @@ class Pipeline(asyncio.Protocol):
                 last.futures.append(future)
                 last.arguments.append(arguments)
                 return
-        self._send_later(unsent, _Command(future, script, key, arguments, b""))
+        self._send_later(_Command(future, script, key, arguments, b""))
 
-    def _send_later(self, unsent: list[_Command], command: _Command) -> None:
+    def _send_later(self, command: _Command) -> None:
         if self._lost is not None or len(self._pending) >= MOST_PENDING:
             _fail(command.futures, self._lost or StoreDown("too many commands are waiting"))
             return
-        if not self._early and not self._unsent:
+        if not self._unsent:
             self._loop.call_soon(self._flush)
-        unsent.append(command)
+        self._unsent.append(command)
 
     def _flush(self) -> None:
-        commands, self._early, self._unsent = [*self._early, *self._unsent], [], []
+        commands, self._unsent = self._unsent, []
         if self._transport is None or self._lost is not None or not commands:
             return
-        now, packed = self._loop.time(), []
+        now, data = self._loop.time(), []
         for command in commands:
             try:
-                packed.append(command.pack())
+                data.append(command.pack())
             except Exception as error:  # what cannot be packed must not be waited for
                 logger.exception("a call of the store cannot be packed")
                 _fail(command.futures, StoreDown(f"the call cannot be packed: {error}"))
                 continue
             command.sent_at = now
             self._pending.append(command)
-        self._transport.write(b"".join(packed))
+        self._transport.write(b"".join(data))
         if self._watch is None:
             self._watch = self._loop.call_later(self._deadline_s, self._look)
 
@@ -221,13 +222,14 @@ class Pipeline(asyncio.Protocol):
             _fail(command.futures, StoreDown(text))
             return refused
         meaning = meaning_of(text)
-        if meaning is Refusal.UNKNOWN_SCRIPT:
-            command.bytes = script.command_with_text(command.bytes)
-            self._send_later(self._unsent, command)
+        if meaning is Refusal.UNKNOWN_SCRIPT and not command.introduced:
+            command.introduced = True
+            self._introduce(script)
+            self._send_later(command)
             return refused
         failure = StoreDown(f"script '{script.name}': {text}")
         _fail(command.futures, failure)
-        if meaning is Refusal.FAULT:
+        if meaning in (Refusal.FAULT, Refusal.UNKNOWN_SCRIPT):
             script.report_fault(text)
             return 0
         if meaning is Refusal.MOVED:
@@ -236,6 +238,12 @@ class Pipeline(asyncio.Protocol):
         if meaning is Refusal.ELSEWHERE or refused + 1 >= MOST_REFUSED:
             self._lose(failure)
         return refused + 1
+
+    def _introduce(self, script: Script) -> None:
+        """Tell the server a script; several calls may have found that it does not know it."""
+        told = packed(*script.introduction())
+        if not any(command.bytes == told for command in self._unsent):
+            self._send_later(_Command(None, None, b"", None, told))
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The connection ended, by whichever side."""
@@ -253,8 +261,8 @@ class Pipeline(asyncio.Protocol):
             self._watch.cancel()
         if self._transport is not None:
             self._transport.abort()
-        lost = [*self._pending, *self._early, *self._unsent]
-        self._pending, self._early, self._unsent = deque(), [], []
+        lost = [*self._pending, *self._unsent]
+        self._pending, self._unsent = deque(), []
         for command in lost:
             _fail(command.futures, reason)
         self._on_lost(reason)

@@ -49,6 +49,8 @@ def meaning_of(text: str) -> Refusal:
     meaning = _MEANINGS.get(word)
     if meaning is not None:
         return meaning
+    if text.startswith("ERR Function not found"):
+        return Refusal.UNKNOWN_SCRIPT
     for word in ("READONLY", "OOM", "MISCONF", "NOREPLICAS", "NOPERM"):
         if f"-{word} " in text:
             return _MEANINGS[word]

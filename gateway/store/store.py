@@ -93,7 +93,7 @@ class Store:
 
         The future yields the reply, or raises `StoreDown`: at once while the store is down, after
         the deadline where it does not answer. Calls take effect in the order in which they were
-        made, but for those of an `early` script, and of one that the server has to be told first.
+        made, but for those of a script that the server has to be told first.
         Cancelling the future gives up the reply, not the effect.
         """
         lines = self._lines
@@ -110,7 +110,7 @@ class Store:
         """Make scripts known to every server, so that the first call of each costs no more than
         later ones. Not needed: a server that does not know one is told. Raises `StoreDown`."""
         replies = [
-            pipeline.command(b"SCRIPT", b"LOAD", script.text)
+            pipeline.command(*script.introduction())
             for pipeline in self._lines.pipelines()
             for script in scripts
         ]

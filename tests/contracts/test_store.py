@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from gateway.store import Script, Store, StoreDown
+from gateway.store import Library, Script, Store, StoreDown
 from tests.fakes.eventually import eventually
 from tests.fakes.stores import Server
 
@@ -223,13 +223,6 @@ async def test_calls_of_different_scripts_keep_their_order(any_store: Store) -> 
     assert await asyncio.gather(*calls) == list(range(1, 7))
 
 
-async def test_an_early_script_is_called_before_the_others_of_its_turn(any_store: Store) -> None:
-    early = Script("early", EACH.text.decode(), batched=True, early=True)
-    late = any_store.call(EACH, KEY, "late")
-    first = any_store.call(early, KEY, "early")
-    assert (await first, await late) == (1, 2)
-
-
 async def test_what_cannot_be_packed_fails_alone(any_store: Store) -> None:
     calls = [any_store.call(ECHO, KEY, [each]) for each in (1, 10**30, 2)]
     with pytest.raises(StoreDown, match="cannot be packed"):
@@ -246,3 +239,66 @@ async def test_a_call_beside_one_that_is_sent_again_is_answered_too(any_store: S
         await asyncio.sleep(0)
     assert sorted(await asyncio.gather(*calls)) == list(range(2, 22))
     assert any_store.up
+
+
+PUSH = Library(
+    "contract",
+    [
+        "function operations.push(a, b) return call('RPUSH', P, a .. b) end "
+        "function operations.fail() return call('NO-SUCH-COMMAND') end "
+        "local seen = 0 at_the_start[1] = function() seen = 0 end "
+        "function operations.seen() seen = seen + 1 return {seen, now > 0} end"
+    ],
+)
+
+
+async def test_operations_of_a_library_are_called_by_name(any_store: Store) -> None:
+    calls = [any_store.call(PUSH, KEY, ("push", "no ", number)) for number in range(200)]
+    assert await asyncio.gather(*calls) == list(range(1, 201))
+    assert await any_store.redis.lindex(KEY.decode(), -1) == b"no 199"
+
+
+async def test_a_library_keeps_nothing_of_one_call_for_the_next(any_store: Store) -> None:
+    one = [any_store.call(PUSH, KEY, ("seen",)) for _ in range(2)]
+    assert await asyncio.gather(*one) == [[1, 1], [2, 1]]
+    assert await any_store.call(PUSH, KEY, ("seen",)) == [1, 1]
+
+
+async def test_an_operation_that_fails_or_is_unknown_does_not_take_others_with_it(
+    any_store: Store,
+) -> None:
+    names = ("push", "fail", "nothing", "push")
+    calls = [any_store.call(PUSH, KEY, (name, "a", "b")) for name in names]
+    assert (await calls[0], await calls[3]) == (1, 2)
+    for call in calls[1:3]:
+        with pytest.raises(StoreDown, match="script 'contract'"):
+            await call
+    assert any_store.up
+
+
+async def test_a_server_that_lost_a_library_is_told_it_again(any_store: Store) -> None:
+    await any_store.load([PUSH])
+    await any_store.call(PUSH, KEY, ("push", "a", 0))
+    await any_store.redis.function_flush()
+    calls = []
+    for number in range(20):
+        calls.append(any_store.call(PUSH, KEY, ("push", "a", number)))
+        await asyncio.sleep(0)
+    assert sorted(await asyncio.gather(*calls)) == list(range(2, 22))
+    assert any_store.up
+
+
+async def test_a_library_that_the_server_does_not_take_is_not_offered_for_ever(
+    any_store: Store,
+) -> None:
+    broken = Library("broken", ["this is no Lua"])
+    with pytest.raises(StoreDown, match="script 'broken': ERR Function not found"):
+        await asyncio.wait_for(any_store.call(broken, KEY, ("push",)), 5)
+    assert any_store.up
+
+
+async def test_libraries_of_two_versions_stand_beside_each_other(any_store: Store) -> None:
+    other = Library("contract", ["function operations.push() return 'another' end"])
+    assert await any_store.call(PUSH, KEY, ("push", "a", "b")) == 1
+    assert await any_store.call(other, KEY, ("push", "a", "b")) == b"another"
+    assert await any_store.call(PUSH, KEY, ("push", "a", "b")) == 2

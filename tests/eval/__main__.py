@@ -14,13 +14,13 @@ from pathlib import Path
 from types import MappingProxyType
 
 from tests.eval import backlog, burst, closed_loop, flood, open_loop
+from tests.eval.fan_out import FanOut, Runs
 from tests.eval.line import Line
 from tests.eval.report import facts, table, write_json, write_markdown
 from tests.eval.scale import SCALES, Scale
-from tests.eval.virtual_store import VirtualStore
 
 ROOT = Path(__file__).parents[2]
-POLICY: Mapping[str, Callable[[VirtualStore, Scale], list[Line]]] = MappingProxyType(
+POLICY: Mapping[str, Callable[[Runs, Scale], list[Line]]] = MappingProxyType(
     {
         "5,6,8": open_loop.measure,
         "6b": closed_loop.measure,
@@ -34,11 +34,11 @@ POLICY: Mapping[str, Callable[[VirtualStore, Scale], list[Line]]] = MappingProxy
 def judge_policy(wanted: frozenset[str], scale: Scale) -> list[Line]:
     """The rows that ask for virtual time; none wanted: all."""
     lines: list[Line] = []
-    with VirtualStore() as store:
+    with FanOut() as runs:
         for rows, measure in POLICY.items():
             if not wanted or wanted & set(rows.split(",")):
                 began = time.monotonic()
-                found = measure(store, scale)
+                found = measure(runs, scale)
                 print(f"{table(found)}\n  ({time.monotonic() - began:.0f} s)\n", flush=True)
                 lines += found
     return lines
@@ -61,7 +61,7 @@ def main(arguments: Sequence[str]) -> int:
         from tests.eval.gateway import judge_gateway
 
         lines += judge_gateway(wanted)
-    about = facts(" ".join(["python -m tests.eval", *arguments]), scale.seeds)
+    about = facts(" ".join(["python -m tests.eval", *arguments]), scale)
     write_json(given.json, lines, about)
     if given.report:
         write_markdown(Path(__file__).with_name("REPORT.md"), lines, about)

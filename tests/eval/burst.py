@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 
+from tests.eval.fan_out import Runs
 from tests.eval.line import Line, at_least, at_most
 from tests.eval.scale import Scale
 from tests.eval.service import SECOND, lognormal
@@ -39,9 +40,9 @@ def run(store: VirtualStore, seed: int) -> list[Request]:
     return simulation.requests
 
 
-def measure(store: VirtualStore, scale: Scale) -> list[Line]:
+def measure(each: Runs, scale: Scale) -> list[Line]:
     """What the clients got, and how often they had to ask."""
-    runs = [run(store, seed) for seed in range(scale.burst_seeds)]
+    runs = each(run, [(seed,) for seed in scale.seeds_of(scale.burst_seeds)])
     total = len(runs) * REQUESTS
     completed = [sum(r.ended is not None for r in attempts) for attempts in runs]
     attempts = [len(attempts) for attempts in runs]

@@ -1,4 +1,4 @@
 -- In the place of the store's clock: the time that the simulation passes with each call.
-local function clock()
-  return tonumber(ARGV[2])
+local function clock(arguments)
+  return tonumber(arguments[2])
 end

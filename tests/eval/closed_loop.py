@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from itertools import product
 
+from tests.eval.fan_out import Runs
 from tests.eval.line import Line, at_least, shown
 from tests.eval.scale import Scale
 from tests.eval.service import SECOND, lognormal
@@ -41,7 +42,7 @@ def run(
     return simulation.requests
 
 
-def measure(store: VirtualStore, scale: Scale) -> list[Line]:
+def measure(each: Runs, scale: Scale) -> list[Line]:
     """The share of answers, where the sizing rule promises them."""
     lines = []
     for cv in (0.5, 1.0, 2.0):
@@ -50,11 +51,9 @@ def measure(store: VirtualStore, scale: Scale) -> list[Line]:
         for users, slots in product(USERS, SLOTS):
             if 1.5 * users * MEAN_US / slots > BUDGET_US:
                 continue
-            requests = [
-                request
-                for seed in range(scale.seeds)
-                for request in run(store, users, slots, cv, seed, scale.requests_each)
-            ]
+            seeds = scale.seeds_of(scale.seeds)
+            runs = each(run, [(users, slots, cv, seed, scale.requests_each) for seed in seeds])
+            requests = [request for of_seed in runs for request in of_seed]
             good = sum(request.ended is not None for request in requests)
             shares[f"{users} users, {slots} slots"] = good / len(requests)
             answered, total = answered + good, total + len(requests)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import random
 import statistics
+from functools import partial
 from itertools import product
 
+from tests.eval.fan_out import Runs
 from tests.eval.line import Line, at_most
 from tests.eval.scale import Scale
 from tests.eval.service import SECOND, lognormal
@@ -53,15 +55,21 @@ def run(
     return [r.waited for r in simulation.requests if r.flow != "greedy" and r.started is not None]
 
 
-def measure(store: VirtualStore, scale: Scale) -> list[Line]:
+def measure(each: Runs, scale: Scale) -> list[Line]:
     """Medians with the flood over medians without."""
     lines = []
     for slots, think_us in product((1, 2), THINK_US):
         waits = {
             flood: [
                 wait
-                for seed in range(scale.seeds)
-                for wait in run(store, slots, think_us, seed, scale.backlog_s // 4, flood=flood)
+                for of_seed in each(
+                    partial(run, flood=flood),
+                    [
+                        (slots, think_us, seed, scale.backlog_s // 4)
+                        for seed in scale.seeds_of(scale.seeds)
+                    ],
+                )
+                for wait in of_seed
             ]
             for flood in (False, True)
         }

@@ -19,7 +19,7 @@ SLOTS, USERS, WINDOWS, WINDOW_S = 2, 12, 5, 8.0
 QUIET_S = 0.02
 """A window in which this process itself woke later than that (p99) says nothing of the gateway."""
 LIMITS = {"requests_per_minute": 600_000, "tokens_per_minute": 100_000_000}
-_TOP = frozenset(("cmdstat_evalsha", "cmdstat_eval", "cmdstat_xread"))
+_TOP = frozenset(("cmdstat_fcall", "cmdstat_evalsha", "cmdstat_xread"))
 UPKEEP_PER_S = 1.5
 """Calls a second of a replica whatever happens: row 16 does not count them."""
 
@@ -94,7 +94,7 @@ async def _cost(here: Stage, store: Server) -> list[Line]:
         stats, took_s, cpu_s = _stats(store), time.monotonic() - began, _cpu_s(store) - cpu_s
         requests = len(people.answers) - before
     upkeep = UPKEEP_PER_S * len(here.replicas) * took_s
-    calls = (stats["cmdstat_evalsha"]["calls"] - upkeep) / requests
+    calls = (stats["cmdstat_fcall"]["calls"] - upkeep) / requests
     # What scripts call is counted in theirs as well.
     us = {name: stats[name]["usec"] / requests for name in stats if name in _TOP}
     what = f"limits on, {requests / took_s:.0f} requests/s"

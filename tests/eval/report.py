@@ -10,6 +10,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from tests.eval.line import Line
+from tests.eval.scale import FIRST_SEED, Scale
 from tests.perf.report import machine
 
 _COLUMNS = ("row", "what", "target", "measured", "pass")
@@ -29,11 +30,12 @@ def table(lines: Sequence[Line]) -> str:
     )
 
 
-def facts(command: str, seeds: int) -> dict[str, str]:
+def facts(command: str, scale: Scale) -> dict[str, str]:
     """What the figures depend on."""
     known = {k: v for k, v in machine(None).items() if k != "nginx"}
     known |= {name: version(name) for name in _LIBRARIES}
-    return known | {"host": platform.machine(), "seeds": str(seeds), "command": command}
+    seeds = f"{scale.seeds}, open loop {scale.open_seeds}, from {FIRST_SEED}"
+    return known | {"host": platform.machine(), "seeds": seeds, "command": command}
 
 
 def write_json(path: Path, lines: Sequence[Line], about: Mapping[str, str]) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+FIRST_SEED = 1000
+
 
 @dataclass(frozen=True, slots=True)
 class Scale:
@@ -11,6 +13,8 @@ class Scale:
 
     name: str
     seeds: int
+    open_seeds: int
+    """Of the open loop, whose figures vary most."""
     horizon_s: int
     """Of the open loop."""
     requests_each: int
@@ -19,7 +23,11 @@ class Scale:
     backlog_s: int
     """How long tenants stay backlogged."""
 
+    def seeds_of(self, number: int) -> range:
+        """So many that nothing was tuned on."""
+        return range(FIRST_SEED, FIRST_SEED + number)
 
-FULL = Scale("full", 4, 5000, 30, 20, 4000)
-SMOKE = Scale("smoke", 1, 800, 10, 2, 1000)
+
+FULL = Scale("full", 6, 12, 5000, 30, 20, 4000)
+SMOKE = Scale("smoke", 1, 1, 800, 10, 2, 1000)
 SCALES = {scale.name: scale for scale in (FULL, SMOKE)}

@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 
 from tests.eval import backlog, burst, open_loop
+from tests.eval.fan_out import on
 from tests.eval.scale import SMOKE
 from tests.eval.service import SECOND
 from tests.eval.simulation import BEGIN_US, Request, Simulation
@@ -37,11 +38,11 @@ def test_the_same_seed_gives_the_same_figures() -> None:
 
 
 def test_tenants_that_pay_nothing_are_found_unfair() -> None:
-    small = replace(SMOKE, backlog_s=400)
+    small = replace(SMOKE, backlog_s=800)
     with VirtualStore() as store:
-        good = backlog.measure(store, small)[0]
+        good = backlog.measure(on(store), small)[0]
     with VirtualStore([FREE_OF_CHARGE]) as store:
-        bad = backlog.measure(store, small)[0]
+        bad = backlog.measure(on(store), small)[0]
     assert good.passed
     assert bad.passed is False
 
@@ -56,9 +57,9 @@ def test_a_queue_that_refuses_nobody_is_found_to_waste_time() -> None:
 
 def test_a_burst_that_all_comes_back_at_once_is_found_lost() -> None:
     with VirtualStore() as store:
-        good = burst.measure(store, SMOKE)
+        good = burst.measure(on(store), SMOKE)
     with VirtualStore([NOT_PACED]) as store:
-        bad = burst.measure(store, SMOKE)
+        bad = burst.measure(on(store), SMOKE)
     assert all(line.passed for line in good)
     assert bad[0].passed is False
 

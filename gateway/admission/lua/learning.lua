@@ -3,7 +3,9 @@
 
 local QUANTILES = {{'q50', 500}, {'q90', 900}}
 
-local learnt_cache = {}
+local learnt_cache
+at_the_start[#at_the_start + 1] = function() learnt_cache = {} end
+
 local function learnt(pool)
   local known = learnt_cache[pool]
   if not known then

@@ -1,15 +1,7 @@
--- Reading and writing what is stored. Operations put themselves into the table of that name.
-local operations = {}
+-- Reading and writing what is stored, and what of it is kept in memory during one call.
 
-local now = clock()
-local meta = call('HMGET', P .. ':meta', 'now', 'more', 'tested', 'since', 'awaited')
-if meta[1] and tonumber(meta[1]) > now then now = tonumber(meta[1]) end
-call('HSET', P .. ':meta', 'now', now)
-local since, awaited = tonumber(meta[4] or 0), tonumber(meta[5] or 0)
-if now - tonumber(meta[1] or 0) > SILENCE then
-  since = now
-  call('HSET', P .. ':meta', 'since', now)
-end
+local meta, since, awaited
+local route_cache, slots_cache, alive_cache
 
 local function read(ticket)
   local packed = call('HGET', P .. ':t', ticket)
@@ -25,7 +17,6 @@ local function number(key, field, default)
   return value and tonumber(value) or default
 end
 
-local route_cache = {}
 local function route_of(id)
   local route = route_cache[id]
   if route == nil then
@@ -58,9 +49,21 @@ local function await(replicas)
     call('HDEL', P .. ':meta', 'awaited')
   end
 end
-if awaited > 0 then await(awaited) end
 
-local slots_cache = {}
+at_the_start[#at_the_start + 1] = function()
+  route_cache, slots_cache, alive_cache = {}, {}, {}
+  meta = call('HMGET', P .. ':meta', 'now', 'more', 'tested', 'since', 'awaited')
+  local last = tonumber(meta[1] or 0)
+  if last > now then now = last end
+  call('HSET', P .. ':meta', 'now', now)
+  since, awaited = tonumber(meta[4] or 0), tonumber(meta[5] or 0)
+  if now - last > SILENCE then
+    since = now
+    call('HSET', P .. ':meta', 'since', now)
+  end
+  if awaited > 0 then await(awaited) end
+end
+
 -- None while replicas are awaited: they may hold them.
 local function slots_of(runner)
   if awaited > 0 then return 0 end
@@ -80,7 +83,6 @@ local function fits(runner, replica)
   return tonumber(call('HGET', P .. ':fit:' .. runner, replica) or 0) > 0
 end
 
-local alive_cache = {}
 local function alive(replica)
   local known = alive_cache[replica]
   if known == nil then

@@ -28,5 +28,6 @@ local function forget(replica)
     if t and t[REPLICA] == replica then drop(ticket, t) end
   end
   call('ZREM', P .. ':replicas', replica)
+  alive_cache[replica] = false
   call('DEL', P .. ':mail:' .. replica)
 end

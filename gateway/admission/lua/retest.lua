@@ -63,6 +63,7 @@ end
 local function retest()
   if meta[3] and now - tonumber(meta[3]) < RETEST then return end
   call('HSET', P .. ':meta', 'tested', now)
+  meta[3] = now
   local outlooks = {}
   for _, each in ipairs(lines_in_order()) do
     local at, line, first, flow, route = unpack(each)

@@ -1,18 +1,17 @@
 -- Rate limits of one domain: take from all buckets of a request or from none, correct it later.
 --
--- KEYS[1]  prefix of all keys, with the hash tag that keeps them on one node of a cluster: a request
---          takes from buckets of its key, its tenant and its model at once, and a model's bucket is
---          shared by all tenants, so no finer tag would do.
--- Keys     prefix:<id>, an id being the hash of a bucket's owner and kind, never their text:
+-- A request takes from buckets of its key, its tenant and its model at once, and a model's bucket is
+-- shared by all tenants: one hash tag, that of P, keeps all of them on one node of a cluster.
+-- Keys     P:limit:<id>, an id being the hash of a bucket's owner and kind, never their text:
 --            kinds 1, 2  string  TAT: when the bucket will be full again, in microseconds (GCRA)
 --            kinds 3, 4  hash    w, c, p: number of a day, units used in it and in the day before
 --            kind 5      zset    lease -> when it ends unless it is touched
 --          Each expires a minute after it says no more than its absence would: expiry goes by a
 --          clock that is coarser, and another one after a failover.
--- ARGV[1]  MessagePack of {operation, ...}:
---   1 reserve  lease, tokens, buckets                         -> reply below
---   2 settle   lease, requests back, reserved, actual, buckets -> 0
---   3 touch    id, lease, lease, ...                          -> 0
+-- Operations
+--   reserve        lease, tokens, buckets                         -> reply below
+--   settle_limits  lease, requests back, reserved, actual, buckets -> 0
+--   touch_limits   id, lease, lease, ...                          -> 0
 --   A bucket is {kind, id, limit, enforced}.
 -- Reply    {denied by, wait, i, remaining, reset, j, remaining, reset, would deny ...}: places in
 --          `buckets` from 1, or 0 for none; microseconds; `denied by` is the enforced bucket that
@@ -24,13 +23,14 @@
 --   a settlement may leave a debt of one window at most and never credits more than a full bucket.
 -- Numbers are doubles: microseconds since 1970 are exact, and are written with %.0f.
 
+do
+
 local MINUTE, DAY, LEASE = 60000000, 86400000000, 10000000
 local GRACE_MS = 60000
 local SOON = 1000000 -- nobody knows when a running request ends
-local now = clock()
 
 local function key_of(id)
-  return KEYS[1] .. ':' .. id
+  return P .. ':limit:' .. id
 end
 
 local minute, day, concurrent = {}, {}, {}
@@ -41,7 +41,7 @@ end
 
 function minute.look(key, limit, units)
   -- More than the largest debt can only mean that the clock was set back.
-  local tat = math.min(tonumber(redis.call('GET', key) or 0), now + 2 * MINUTE)
+  local tat = math.min(tonumber(call('GET', key) or 0), now + 2 * MINUTE)
   local state = {key = key, limit = limit, tat = math.max(tat, now)}
   state.cost = minute_cost(math.min(units, limit), limit)
   state.wait = state.tat + state.cost - now - MINUTE
@@ -50,9 +50,9 @@ end
 
 local function minute_write(key, tat)
   if tat <= now then
-    redis.call('DEL', key)
+    call('DEL', key)
   else
-    redis.call('SET', key, string.format('%.0f', tat), 'PX',
+    call('SET', key, string.format('%.0f', tat), 'PX',
       math.ceil((tat - now) / 1000) + GRACE_MS)
   end
 end
@@ -78,7 +78,7 @@ function minute.correct(key, limit, reserved, actual)
 end
 
 function day.look(key, limit, units)
-  local stored = redis.call('HMGET', key, 'w', 'c', 'p')
+  local stored = call('HMGET', key, 'w', 'c', 'p')
   local window, current, previous = math.floor(now / DAY), 0, 0
   local elapsed = now - window * DAY
   local last = tonumber(stored[1] or -1)
@@ -108,9 +108,9 @@ function day.look(key, limit, units)
 end
 
 local function day_write(state)
-  redis.call('HSET', state.key, 'w', string.format('%.0f', state.window),
+  call('HSET', state.key, 'w', string.format('%.0f', state.window),
     'c', string.format('%.0f', state.current), 'p', string.format('%.0f', state.previous))
-  redis.call('PEXPIRE', state.key, math.ceil((2 * DAY - state.elapsed) / 1000) + GRACE_MS)
+  call('PEXPIRE', state.key, math.ceil((2 * DAY - state.elapsed) / 1000) + GRACE_MS)
 end
 
 function day.take(state)
@@ -147,17 +147,17 @@ function day.correct(key, limit, reserved, actual)
 end
 
 function concurrent.look(key, limit)
-  redis.call('ZREMRANGEBYSCORE', key, '-inf', string.format('%.0f', now))
-  local wait = redis.call('ZCARD', key) >= limit and SOON or 0
+  call('ZREMRANGEBYSCORE', key, '-inf', string.format('%.0f', now))
+  local wait = call('ZCARD', key) >= limit and SOON or 0
   return {key = key, wait = wait}
 end
 
 local function hold(key, leases)
   local ends = string.format('%.0f', now + LEASE)
   for _, lease in ipairs(leases) do
-    redis.call('ZADD', key, ends, lease)
+    call('ZADD', key, ends, lease)
   end
-  redis.call('PEXPIRE', key, LEASE / 1000 + GRACE_MS)
+  call('PEXPIRE', key, LEASE / 1000 + GRACE_MS)
 end
 
 local KINDS = {minute, minute, day, day, concurrent}
@@ -179,8 +179,7 @@ local function tightest(buckets, states)
   return found
 end
 
-local function reserve(arguments)
-  local lease, tokens, buckets = arguments[2], arguments[3], arguments[4]
+function operations.reserve(lease, tokens, buckets)
   local states, would = {}, {}
   local denied_by, longest = 0, 0
   for place, bucket in ipairs(buckets) do
@@ -217,12 +216,11 @@ local function reserve(arguments)
   return reply
 end
 
-local function settle(arguments)
-  local lease, back, reserved, actual = arguments[2], arguments[3], arguments[4], arguments[5]
-  for _, bucket in ipairs(arguments[6]) do
+function operations.settle_limits(lease, back, reserved, actual, buckets)
+  for _, bucket in ipairs(buckets) do
     local kind, key, limit = bucket[1], key_of(bucket[2]), bucket[3]
     if kind == 5 then
-      redis.call('ZREM', key, lease)
+      call('ZREM', key, lease)
     elseif OF_TOKENS[kind] then
       if actual ~= reserved then
         KINDS[kind].correct(key, limit, reserved, actual)
@@ -234,18 +232,9 @@ local function settle(arguments)
   return 0
 end
 
-local function touch(arguments)
-  local key = key_of(arguments[2])
-  hold(key, {unpack(arguments, 3)})
+function operations.touch_limits(id, ...)
+  hold(key_of(id), {...})
   return 0
 end
 
-local OPERATIONS = {reserve, settle, touch}
--- Several in a row, each with a reply of its own; one that goes wrong does not take the others with it.
-local replies = {}
-for i, arguments in ipairs(cmsgpack.unpack(ARGV[1])) do
-  local fine, reply = pcall(OPERATIONS[arguments[1]], arguments)
-  if not fine and type(reply) ~= 'table' then reply = {err = tostring(reply)} end
-  replies[i] = reply
 end
-return replies

@@ -1,4 +1,4 @@
-"""The scheduler's scripts on a real server, called in a time of the test's own making."""
+"""The scheduler's operations on a real server, called in a time of the test's own making."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pathlib import Path
 import msgspec
 import redis
 
-from gateway.admission.script import OPERATIONS, script_text
+from gateway.admission.library import library_of
 
 PREFIX = "{sluicegate:test}"
 _pack = msgspec.msgpack.Encoder().encode
@@ -23,25 +23,27 @@ Mail = list[list[object]]
 
 
 class ScriptedScheduler:
-    """Calls the script, and reads every mailbox after each call."""
+    """Calls an operation, and reads every mailbox after each call."""
 
     def __init__(self, client: redis.Redis, replicas: Sequence[str]) -> None:
         self.client = client
         self.replicas = replicas
         clock = (files("tests.oracle") / "clock.lua").read_text("utf-8")
-        self._shas = {
-            name: client.script_load(script_text(name, clock=clock)) for name in OPERATIONS
-        }
+        library = library_of(clock=clock)
+        self._id = library.id
+        client.execute_command(*library.introduction())
 
     def call(self, now: int, operation: str, *arguments: object) -> tuple[object, dict[str, Mail]]:
         """The reply at that moment, and the new letters for each replica that got some."""
         pipe = self.client.pipeline(transaction=False)
         pipe.set(f"{PREFIX}:test-clock", now)
-        pipe.evalsha(self._shas[operation], 1, PREFIX, _pack((operation, *arguments)))
+        pipe.fcall(self._id, 1, PREFIX, _pack([(operation, *arguments)]))
         for replica in self.replicas:
             pipe.xrange(f"{PREFIX}:mail:{replica}")
             pipe.delete(f"{PREFIX}:mail:{replica}")
-        _, reply, *boxes = pipe.execute()
+        _, (reply,), *boxes = pipe.execute()
+        if isinstance(reply, redis.ResponseError):
+            raise reply
         letters = zip(self.replicas, boxes[::2], strict=True)
         mail = {replica: [_letter(each) for _, each in box] for replica, box in letters if box}
         return _plain(reply), mail
@@ -53,7 +55,7 @@ class ScriptedScheduler:
         return state
 
     def flush(self) -> None:
-        """The store loses everything but the script."""
+        """The store loses everything but the library."""
         self.client.flushall()
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.admission import LocalGate, SharedGate
+from gateway.admission import Lease, LocalGate, SharedGate
 from gateway.errors import GatewayError, Overloaded, Unavailable
 from gateway.store import Store
 from gateway.store.embedded import EmbeddedServer
@@ -204,18 +204,72 @@ async def test_closed_means_no_service_without_the_store(stand: Stand) -> None:
 
 async def test_without_the_store_a_replica_gives_its_share_and_at_least_one(stand: Stand) -> None:
     gates = [await stand.replica(slots=4) for _ in range(3)]
-    for gate in gates:
-        await gate._reconciliation.sync()
+    await _get_acquainted(gates)
     held = [await gates[0].admit(a_ticket())]
     await stand.server.stop()
     await eventually(lambda: all(gate.degraded for gate in gates))
     tasks = [queue_up(gate, a_ticket(), 4) for gate in gates]
-    await asyncio.sleep(0.2)
-    assert [sum(t.done() for t in of_gate) for of_gate in tasks] == [0, 1, 1]
+    await eventually(lambda: _served(tasks) == [0, 1, 1])
     held[0].release()
     for of_gate in tasks:
         for task in of_gate:
             (await asyncio.wait_for(task, 5)).release()
+
+
+async def test_who_held_more_than_its_share_when_the_store_went_is_waited_for(stand: Stand) -> None:
+    gates = [await stand.replica(slots=2) for _ in range(3)]
+    await _get_acquainted(gates, busy_s=0.4)
+    held = [await gates[0].admit(a_ticket()) for _ in range(2)]
+    await stand.server.stop()
+    await eventually(lambda: all(gate.degraded for gate in gates))
+    tasks = [queue_up(gate, a_ticket(), 2) for gate in gates]
+    await asyncio.sleep(0.2)
+    assert _served(tasks) == [0, 0, 0]
+    held.pop().release()
+    await asyncio.sleep(0.05)
+    # It had two, and its share is one: nothing for what it gives back.
+    assert _served(tasks) == [0, 0, 0]
+    held.pop().release()
+    await eventually(lambda: _served(tasks) == [1, 1, 1])
+    for of_gate in tasks:
+        for task in of_gate:
+            (await asyncio.wait_for(task, 5)).release()
+
+
+async def test_a_replica_that_is_alone_waits_for_nobody(stand: Stand) -> None:
+    gate = await stand.replica(slots=1)
+    await stand.server.stop()
+    await eventually(lambda: gate.degraded)
+    (await asyncio.wait_for(gate.admit(a_ticket()), 1)).release()
+
+
+async def test_the_store_may_return_while_others_are_waited_for(stand: Stand) -> None:
+    gates = [await stand.replica(slots=2) for _ in range(2)]
+    await _get_acquainted(gates, busy_s=5)
+    await stand.server.stop()
+    await eventually(lambda: all(gate.degraded for gate in gates))
+    waiting = queue_up(gates[0], a_ticket(), 1)
+    await asyncio.sleep(0.1)
+    assert not waiting[0].done()
+    await stand.server.start()
+    (await asyncio.wait_for(waiting[0], 10)).release()
+    await eventually(lambda: not any(gate.degraded for gate in gates))
+    await settled(stand)
+    assert await stand.left_over() == {}
+
+
+async def _get_acquainted(gates: list[SharedGate], *, busy_s: float = 0.0) -> None:
+    """Let each know of the others, and how long a lease lasts."""
+    for gate in gates:
+        lease = await gate.admit(a_ticket())
+        lease.since -= busy_s  # type: ignore[attr-defined]  # as if it had been held for so long
+        lease.release()
+    for gate in gates:
+        await gate._reconciliation.sync()
+
+
+def _served(tasks: list[list[asyncio.Task[Lease]]]) -> list[int]:
+    return [sum(task.done() for task in of_gate) for of_gate in tasks]
 
 
 async def _first(tasks: list[asyncio.Task[object]]) -> asyncio.Task[object]:

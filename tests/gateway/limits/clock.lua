@@ -1,4 +1,4 @@
--- In the place of clock.lua: the time that a test has set, in microseconds.
+-- In the place of the store's clock: the time that a test has set, in microseconds.
 local function clock()
-  return tonumber(redis.call('GET', KEYS[1] .. ':now'))
+  return tonumber(call('GET', P .. ':now'))
 end

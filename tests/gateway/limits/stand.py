@@ -8,22 +8,18 @@ from typing import Any
 
 from gateway.errors import RateLimited
 from gateway.limits import Limiter, Reservation
-from gateway.limits.shared import PREFIX
+from gateway.limits.shared import PREFIX, limits_text
 from gateway.principal import NO_LIMITS, Limits, Principal
-from gateway.store import Script, Store
+from gateway.store import Library, Script, Store
 
 HERE = Path(__file__).parent
-LUA = HERE.parents[2] / "gateway" / "limits" / "lua"
 PING = Script("ping", "return 0")
 START_US = 1_900_000_000_000_000
 """Some moment, 40 % into a day."""
 
 
-def script_with_test_clock() -> Script:
-    parts = (HERE / "clock.lua", LUA / "limits.lua")
-    text = "\n".join(part.read_text("utf-8") for part in parts)
-    # Not early: the tests set the clock and call in one turn of the loop.
-    return Script("limits", text, batched=True)
+def library_with_test_clock() -> Library:
+    return Library("limits", [limits_text()], clock=(HERE / "clock.lua").read_text("utf-8"))
 
 
 def a_principal(limits: Limits = NO_LIMITS, *, tenant: str = "team", **more: Any) -> Principal:
@@ -37,7 +33,7 @@ class Stand:
     def __init__(self, store: Store) -> None:
         self.store = store
         self.now_us = START_US
-        self.script = script_with_test_clock()
+        self.library = library_with_test_clock()
 
     @classmethod
     async def of(cls, store: Store) -> Stand:
@@ -59,7 +55,7 @@ class Stand:
             await asyncio.sleep(0)
 
     def limiter(self, **more: Any) -> Limiter:
-        return Limiter(self.store, clock=self.clock, script=self.script, **more)
+        return Limiter(self.store, clock=self.clock, library=self.library, **more)
 
 
 async def taken(

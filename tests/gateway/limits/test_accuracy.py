@@ -64,7 +64,7 @@ async def test_three_replicas_let_through_the_limit_within_one_in_a_hundred(
     stores = [Store(server.endpoint(), deadline_s=5.0) for _ in range(3)]
     for store in stores:
         await store.open()
-    limiters = [Limiter(store, clock=stand.clock, script=stand.script) for store in stores]
+    limiters = [Limiter(store, clock=stand.clock, library=stand.library) for store in stores]
     crowd = Crowd(stand, limiters, a_principal(limits))
     await crowd.press(90.0)  # the burst of a full bucket is over, and the debt that it left is paid
     crowd.admitted = crowd.tokens = 0

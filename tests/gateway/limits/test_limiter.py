@@ -41,7 +41,7 @@ async def test_of_a_hundred_at_once_over_three_replicas_exactly_the_limit_gets_i
     stores = [Store(server.endpoint(), deadline_s=5.0) for _ in range(3)]
     for store in stores:
         await store.open()
-    limiters = [Limiter(store, clock=stand.clock, script=stand.script) for store in stores]
+    limiters = [Limiter(store, clock=stand.clock, library=stand.library) for store in stores]
     for limits in (
         Limits(requests_per_minute=37),
         Limits(tokens_per_minute=379),
@@ -236,8 +236,8 @@ async def test_every_key_of_the_store_is_a_hash_and_ends_by_itself(stand: Stand)
     keys = [key async for key in stand.store.redis.scan_iter() if not key.endswith(b":now")]
     assert len(keys) == 15
     for key in keys:
-        assert key.startswith(PREFIX + b":")
-        int(key.removeprefix(PREFIX + b":"), 16)
+        assert key.startswith(PREFIX + b":limit:")
+        int(key.removeprefix(PREFIX + b":limit:"), 16)
         assert 0 < await stand.store.redis.pttl(key) <= (2 * 86_400 + 60) * 1000
 
 
@@ -255,4 +255,4 @@ async def _the_key(stand: Stand, kind: str) -> bytes:
 
 async def _script_calls(stand: Stand) -> int:
     stats = await stand.store.redis.info("commandstats")
-    return int(stats["cmdstat_evalsha"]["calls"])
+    return int(stats["cmdstat_fcall"]["calls"])

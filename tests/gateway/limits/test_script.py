@@ -12,15 +12,15 @@ from hypothesis import strategies as st
 
 from gateway.limits.bucket import Bucket, Kind, packed
 from gateway.limits.local import LocalBuckets
-from gateway.store import Script, Store
-from tests.gateway.limits.stand import START_US, script_with_test_clock
+from gateway.store import Library, Script, Store
+from tests.gateway.limits.stand import START_US, library_with_test_clock
 
 pytestmark = pytest.mark.anyio
 
 SET_CLOCK = Script(
     "set_clock", "return redis.call('SET', KEYS[1] .. ':now', cmsgpack.unpack(ARGV[1]))"
 )
-RESERVE, SETTLE, TOUCH = 1, 2, 3
+RESERVE, SETTLE, TOUCH = "reserve", "settle_limits", "touch_limits"
 SECOND, DAY = 1_000_000, 86_400_000_000
 examples = itertools.count()
 
@@ -59,8 +59,8 @@ steps = st.one_of(
 class Both:
     """One sequence of calls, for the script and for the model of it."""
 
-    def __init__(self, store: Store, script: Script, buckets: list[Bucket]) -> None:
-        self.store, self.script = store, script
+    def __init__(self, store: Store, library: Library, buckets: list[Bucket]) -> None:
+        self.store, self.library = store, library
         self.prefix = b"{rl:%d}" % next(examples)
         self.now = START_US
         named = [_with_id(bucket, f"{n:x}") for n, bucket in enumerate(buckets)]
@@ -99,7 +99,7 @@ class Both:
             self._call((TOUCH, bucket.id, *leases), 0)
 
     def _call(self, arguments: Any, expected: list[int] | int) -> None:
-        self.calls.append(self.store.call(self.script, self.prefix, arguments))
+        self.calls.append(self.store.call(self.library, self.prefix, arguments))
         self.expected.append(expected)
 
 
@@ -116,7 +116,7 @@ def _with_id(bucket: Bucket, id: str) -> Bucket:
 async def test_the_script_and_the_arithmetic_agree_on_every_number(
     store: Store, buckets: list[Bucket], trace: list[tuple[Any, ...]]
 ) -> None:
-    both = Both(store, script_with_test_clock(), buckets)
+    both = Both(store, library_with_test_clock(), buckets)
     for step, *arguments in trace:
         getattr(both, step)(*arguments)
     assert await asyncio.gather(*both.calls) == both.expected

@@ -75,7 +75,8 @@ async def test_one_without_memory_left_is_refused(kind: str) -> None:
     ("info", "fit"),
     [
         ("redis_version:6.0.16\n", False),
-        ("redis_version:6.2.0\n", True),
+        ("redis_version:6.2.14\n", False),
+        ("redis_version:7.0.0\n", True),
         ("redis_version:8.0.1\n", True),
         ("redis_version:7.2.4\nvalkey_version:7.1.0\n", False),
         ("redis_version:7.2.4\nvalkey_version:7.2.5\n", True),

@@ -48,6 +48,7 @@ def test_nonsense_is_refused(entry: list[object]) -> None:
     ("text", "meaning"),
     [
         ("NOSCRIPT No matching script.", Refusal.UNKNOWN_SCRIPT),
+        ("ERR Function not found", Refusal.UNKNOWN_SCRIPT),
         ("MOVED 1 h:1", Refusal.MOVED),
         ("TRYAGAIN Multiple keys", Refusal.MOVED),
         ("READONLY You can't write", Refusal.ELSEWHERE),
