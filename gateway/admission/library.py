@@ -8,7 +8,7 @@ from importlib.resources import files
 from gateway.store import Library
 
 _PARTS = (
-    *("constants", "records", "flows", "learning", "dispatch", "prediction", "refusal"),
+    *("constants", "kept", "records", "flows", "learning", "dispatch", "prediction", "refusal"),
     *("submit", "finish", "cancel", "report", "runners", "retest", "upkeep", "sync", "state"),
 )
 """Each knows those before it."""

@@ -41,6 +41,7 @@ local SILENCE = 3000000       -- a store that nobody called for so long was away
 local PATIENCE = 3000000      -- how long it then waits for replicas that have not told what they hold
 local RETEST = 900000         -- least time between two looks at what has become hopeless
 local PUMP_STEPS = 64         -- most dispatches of one call
+local MOST_REAPED = 64        -- most leases of one runner that end by themselves in one call
 local SCAN = 4                -- tickets of a line that are looked at in one go
 local MAX_RETRY = 60000000    -- client libraries ignore longer waits, or give up on them
 local MIN_RETRY = 1000000

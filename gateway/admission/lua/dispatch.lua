@@ -3,15 +3,17 @@
 -- Once its flow has paid.
 local function grant(ticket, t, runner, state, lasts)
   t[STATE], t[RUNNER], t[GRANTED] = state, runner, now
-  t[FENCE] = call('HINCRBY', P .. ':meta', 'fence', 1)
+  t[FENCE] = (kept(':meta', 'fence') or 0) + 1
+  keep(':meta', 'fence', t[FENCE])
   call('ZADD', P .. ':lease:' .. runner, now + lasts, ticket)
+  count_lease(runner, 1)
   add_load(runner, t[COST])
   write(ticket, t)
 end
 
 -- Take a lease away. The flow has paid what was predicted; whoever knows better settles.
 local function end_lease(ticket, t)
-  call('ZREM', P .. ':lease:' .. t[RUNNER], ticket)
+  count_lease(t[RUNNER], -call('ZREM', P .. ':lease:' .. t[RUNNER], ticket))
   call('HDEL', P .. ':t', ticket)
   add_load(t[RUNNER], -t[COST])
 end
@@ -19,7 +21,9 @@ end
 -- Leases that ended by themselves. An offer goes back to its place in line; the lease of a replica
 -- that stalled or died is gone.
 local function reap(runner)
-  local gone = call('ZRANGEBYSCORE', P .. ':lease:' .. runner, '-inf', now, 'LIMIT', 0, 64)
+  if reaped[runner] then return false end
+  local gone = call('ZRANGEBYSCORE', P .. ':lease:' .. runner, '-inf', now, 'LIMIT', 0,
+                    MOST_REAPED)
   for _, ticket in ipairs(gone) do
     local t = read(ticket)
     if t then
@@ -31,9 +35,10 @@ local function reap(runner)
         enqueue(ticket, t, place, false)
       end
     else
-      call('ZREM', P .. ':lease:' .. runner, ticket)
+      count_lease(runner, -call('ZREM', P .. ':lease:' .. runner, ticket))
     end
   end
+  reaped[runner] = #gone < MOST_REAPED
   return #gone > 0
 end
 
@@ -118,7 +123,7 @@ end
 
 -- Offer the free slots of a runner to those who wait for it.
 local function pump(runner)
-  local routes = call('ZRANGE', P .. ':at:' .. runner, 0, -1)
+  local routes = routes_at(runner)
   if #routes == 0 then return end
   local free = slots_of(runner) - in_flight(runner)
   local steps = 0
@@ -139,7 +144,7 @@ local function pump(runner)
     steps = steps + 1
     if free > 0 then
       -- Without those for which nobody waits any more: every flow would be asked about them.
-      routes = call('ZRANGE', P .. ':at:' .. runner, 0, -1)
+      routes = routes_at(runner)
       if #routes == 0 then return end
     end
   end

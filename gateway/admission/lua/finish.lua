@@ -5,13 +5,14 @@
 -- took longer than expected: chance alone would decide who waits twice as long as his neighbour.
 local function pay(t, actual)
   local key = P .. ':owed:' .. t[POOL]
-  local owed = difference(t, actual) + number(':owed:' .. t[POOL], t[FLOW], 0)
+  local before = number(':owed:' .. t[POOL], t[FLOW], false)
+  local owed = difference(t, actual) + (before or 0)
   local own, where = standing(t)
   local due = where:sub(1, 6) == ':ready' and owed or math.floor(owed / PART)
   if owed == due then
-    call('HDEL', key, t[FLOW])
+    if before then call('HDEL', key, t[FLOW]) end
   else
-    if call('HLEN', key) >= MOST_DEBTORS then call('DEL', key) end
+    if not before and call('HLEN', key) >= MOST_DEBTORS then call('DEL', key) end
     call('HSET', key, t[FLOW], owed - due)
   end
   shift(t, due, own, where)

@@ -3,17 +3,26 @@
 -- having used spare capacity counts for it or against it later.
 
 local function virtual(pool, rank)
-  return number(':v', pool .. ':' .. rank, 0)
+  return kept(':v', pool .. ':' .. rank) or 0
+end
+
+local function any_ready(field)
+  local number = ready_cache[field]
+  if not number then
+    number = call('ZCARD', P .. ':ready:' .. field)
+    ready_cache[field] = number
+  end
+  return number > 0
 end
 
 -- The virtual time of a flow, and the zset it stands in.
 local function standing(t)
-  local rest = ':' .. t[POOL] .. ':' .. t[RANK]
-  local at = call('ZSCORE', P .. ':ready' .. rest, t[FLOW])
-  if at then return tonumber(at), ':ready' .. rest end
-  at = call('ZSCORE', P .. ':idle' .. rest, t[FLOW])
-  if at then return tonumber(at), ':idle' .. rest end
-  return nil, ':idle' .. rest
+  local field = t[POOL] .. ':' .. t[RANK]
+  local at = any_ready(field) and call('ZSCORE', P .. ':ready:' .. field, t[FLOW])
+  if at then return tonumber(at), ':ready:' .. field end
+  at = tonumber(call('ZSCORE', P .. ':idle:' .. field, t[FLOW]) or 0)
+  if at > virtual(t[POOL], t[RANK]) then return at, ':idle:' .. field end
+  return nil, ':idle:' .. field
 end
 
 local function capacity(route)
@@ -37,11 +46,17 @@ end
 
 -- The pool moves on to where the flow stood whose ticket is dispatched.
 local function move_on(field, own)
-  local v = number(':v', field, 0)
+  local v = kept(':v', field) or 0
   if own <= v then return v end
-  call('HSET', P .. ':v', field, own)
-  call('ZREMRANGEBYSCORE', P .. ':idle:' .. field, '-inf', own)
+  keep(':v', field, own)
   return own
+end
+
+-- Idle flows that a pool has come past are like any other.
+at_the_end[#at_the_end + 1] = function()
+  for field in pairs(changed[':v'] or {}) do
+    call('ZREMRANGEBYSCORE', P .. ':idle:' .. field, '-inf', hashes[':v'][field])
+  end
 end
 
 -- The flow of a newcomer pays.
@@ -67,6 +82,7 @@ local function charge_waiting(t)
     call('HDEL', P .. ':count:' .. t[POOL], t[FLOW])
     call('HDEL', P .. ':weight:' .. t[POOL], t[FLOW])
     call('ZREM', P .. ':ready:' .. field, t[FLOW])
+    ready_cache[field] = nil
     if own > v then call('ZADD', P .. ':idle:' .. field, own, t[FLOW]) end
   end
 end
@@ -101,12 +117,14 @@ local function enqueue(ticket, t, at, at_pool)
   local route, new = route_of(t[ROUTE]), false
   for _, runner in ipairs(route[2]) do
     new = tonumber(call('ZINCRBY', P .. ':at:' .. runner, 1, t[ROUTE])) == 1
+    at_cache[runner] = nil
   end
   if new then call('HSET', P .. ':routes', t[ROUTE], cmsgpack.pack(route)) end
   local first = call('HINCRBY', P .. ':count:' .. t[POOL], t[FLOW], 1) == 1
   if first then
     local field = t[POOL] .. ':' .. t[RANK]
     call('ZADD', P .. ':ready:' .. field, at, t[FLOW])
+    ready_cache[field] = nil
     call('HSET', P .. ':weight:' .. t[POOL], t[FLOW], t[WEIGHT])
     if at_pool then
       call('HSET', P .. ':tail', field, at)
@@ -126,19 +144,21 @@ local function leave_line(ticket, t)
   if call('HINCRBY', work, t[FLOW], -t[COST]) <= 0 then call('HDEL', work, t[FLOW]) end
   for _, runner in ipairs(route_of(t[ROUTE])[2]) do
     local at = P .. ':at:' .. runner
+    at_cache[runner] = nil
     if tonumber(call('ZINCRBY', at, -1, t[ROUTE])) <= 0 then call('ZREM', at, t[ROUTE]) end
   end
 end
 
 -- A ticket leaves that is not dispatched.
 local function deactivate(t)
-  local counts, rest = P .. ':count:' .. t[POOL], ':' .. t[POOL] .. ':' .. t[RANK]
+  local counts, field = P .. ':count:' .. t[POOL], t[POOL] .. ':' .. t[RANK]
   if call('HINCRBY', counts, t[FLOW], -1) > 0 then return end
   call('HDEL', counts, t[FLOW])
   call('HDEL', P .. ':weight:' .. t[POOL], t[FLOW])
-  local own = tonumber(call('ZSCORE', P .. ':ready' .. rest, t[FLOW]))
-  call('ZREM', P .. ':ready' .. rest, t[FLOW])
-  if own and own > virtual(t[POOL], t[RANK]) then call('ZADD', P .. ':idle' .. rest, own, t[FLOW]) end
+  local own = tonumber(call('ZSCORE', P .. ':ready:' .. field, t[FLOW]))
+  call('ZREM', P .. ':ready:' .. field, t[FLOW])
+  ready_cache[field] = nil
+  if own and own > virtual(t[POOL], t[RANK]) then call('ZADD', P .. ':idle:' .. field, own, t[FLOW]) end
 end
 
 local function drop(ticket, t)

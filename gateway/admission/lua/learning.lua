@@ -5,6 +5,13 @@ local QUANTILES = {{'q50', 500}, {'q90', 900}}
 
 local learnt_cache
 at_the_start[#at_the_start + 1] = function() learnt_cache = {} end
+at_the_end[#at_the_end + 1] = function()
+  for pool, known in pairs(learnt_cache) do
+    local key = P .. ':stat:' .. pool
+    if known.service then call('HSET', key, 'm1', known.mean, 'm2', known.square) end
+    if known.wait then call('HSET', key, 'q50', known.q50, 'q90', known.q90) end
+  end
+end
 
 local function learnt(pool)
   local known = learnt_cache[pool]
@@ -23,7 +30,7 @@ local function learn_service(t, actual)
   local square = math.floor(ratio * ratio / 1000)
   known.mean = math.max(20, known.mean + math.floor((ratio - known.mean) / 16))
   known.square = math.max(1, known.square + math.floor((square - known.square) / 16))
-  call('HSET', P .. ':stat:' .. t[POOL], 'm1', known.mean, 'm2', known.square)
+  known.service = true
 end
 
 local function learn_wait(t, waited)
@@ -39,7 +46,7 @@ local function learn_wait(t, waited)
     end
     known[q[1]] = math.max(250, math.min(8000, value))
   end
-  call('HSET', P .. ':stat:' .. t[POOL], 'q50', known.q50, 'q90', known.q90)
+  known.wait = true
 end
 
 -- A predicted wait, as experience has it.

@@ -55,7 +55,7 @@ end
 local function shares_of(pool, ours)
   local shares = {}
   for runner in pairs(ours) do
-    for _, other in ipairs(call('ZRANGE', P .. ':at:' .. runner, 0, -1)) do
+    for _, other in ipairs(routes_at(runner)) do
       if shares[other] == nil and route_of(other) and route_of(other)[1] == pool then
         local common, total = 0, 0
         for _, each in ipairs(route_of(other)[2]) do
@@ -80,7 +80,7 @@ local function outlook(pool, route_id, replica, rank, most)
       ours[runner] = limit
       slots = slots + limit
       busy = busy + in_flight(runner)
-      load = load + number(':load', runner, 0)
+      load = load + load_of(runner)
     end
   end
   if slots == 0 then return nil end

@@ -1,7 +1,4 @@
--- Reading and writing what is stored, and what of it is kept in memory during one call.
-
-local meta, since, awaited
-local route_cache, slots_cache, alive_cache
+-- Reading and writing what is stored.
 
 local function read(ticket)
   local packed = call('HGET', P .. ':t', ticket)
@@ -51,16 +48,6 @@ local function await(replicas)
 end
 
 at_the_start[#at_the_start + 1] = function()
-  route_cache, slots_cache, alive_cache = {}, {}, {}
-  meta = call('HMGET', P .. ':meta', 'now', 'more', 'tested', 'since', 'awaited')
-  local last = tonumber(meta[1] or 0)
-  if last > now then now = last end
-  call('HSET', P .. ':meta', 'now', now)
-  since, awaited = tonumber(meta[4] or 0), tonumber(meta[5] or 0)
-  if now - last > SILENCE then
-    since = now
-    call('HSET', P .. ':meta', 'since', now)
-  end
   if awaited > 0 then await(awaited) end
 end
 
@@ -76,11 +63,39 @@ local function slots_of(runner)
 end
 
 local function in_flight(runner)
-  return call('ZCARD', P .. ':lease:' .. runner)
+  local number = flight_cache[runner]
+  if not number then
+    number = call('ZCARD', P .. ':lease:' .. runner)
+    flight_cache[runner] = number
+  end
+  return number
+end
+
+-- So many leases more than before.
+local function count_lease(runner, more)
+  if flight_cache[runner] then flight_cache[runner] = flight_cache[runner] + more end
 end
 
 local function fits(runner, replica)
-  return tonumber(call('HGET', P .. ':fit:' .. runner, replica) or 0) > 0
+  local known = fit_cache[runner]
+  if not known then
+    known = {}
+    fit_cache[runner] = known
+  end
+  if known[replica] == nil then
+    known[replica] = tonumber(call('HGET', P .. ':fit:' .. runner, replica) or 0) > 0
+  end
+  return known[replica]
+end
+
+-- The routes of which tickets wait that could be served there.
+local function routes_at(runner)
+  local routes = at_cache[runner]
+  if not routes then
+    routes = call('ZRANGE', P .. ':at:' .. runner, 0, -1)
+    at_cache[runner] = routes
+  end
+  return routes
 end
 
 local function alive(replica)
@@ -93,8 +108,13 @@ local function alive(replica)
   return known
 end
 
+local function load_of(runner)
+  return kept(':load', runner) or 0
+end
+
 local function add_load(runner, cost)
-  if call('HINCRBY', P .. ':load', runner, cost) <= 0 then call('HDEL', P .. ':load', runner) end
+  local load = load_of(runner) + cost
+  keep(':load', runner, load > 0 and load)
 end
 
 local function mail(replica, ...)

@@ -14,6 +14,7 @@ local function report(replica, runner, slots)
   call('SADD', P .. ':runners', runner)
   if call('HGET', P .. ':fit:' .. runner, replica) ~= tostring(slots) then
     call('HSET', P .. ':fit:' .. runner, replica, slots)
+    fit_cache[runner] = nil
     settle_slots(runner)
   end
 end
@@ -22,6 +23,7 @@ end
 local function forget(replica)
   for _, runner in ipairs(call('SMEMBERS', P .. ':runners')) do
     if call('HDEL', P .. ':fit:' .. runner, replica) == 1 then settle_slots(runner) end
+    fit_cache[runner] = nil
   end
   for _, ticket in ipairs(call('ZRANGE', P .. ':dead', 0, -1)) do
     local t = read(ticket)

@@ -10,6 +10,7 @@ end
 
 function operations.forget_runner(replica, runner)
   call('HDEL', P .. ':fit:' .. runner, replica)
+  fit_cache[runner] = nil
   settle_slots(runner)
   reap(runner)
   pump(runner)

@@ -9,7 +9,7 @@ local function free_runner(t, in_order)
     if reap(runner) or meta[2] then pump(runner) end
     if slots > in_flight(runner) and fits(runner, t[REPLICA]) then
       if #runners == 1 then return runner end
-      local load = number(':load', runner, 0)
+      local load = load_of(runner)
       if not best or load * best_slots < best_load * slots then
         best, best_load, best_slots = runner, load, slots
         if in_order or load == 0 then break end

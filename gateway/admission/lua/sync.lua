@@ -47,9 +47,9 @@ function operations.sync(replica, runners, held, waiting, known, afresh)
       write(h[1], {RUNNING, h[4], h[5], h[6], h[7], h[8], cost, now, now, now, replica, 0, h[3],
                    h[2], now, '', 0})
       call('SADD', P .. ':runners', h[3])
-      call('ZADD', P .. ':lease:' .. h[3], now + LEASE, h[1])
+      count_lease(h[3], call('ZADD', P .. ':lease:' .. h[3], now + LEASE, h[1]))
       add_load(h[3], cost)
-      if number(':meta', 'fence', 0) < h[2] then call('HSET', P .. ':meta', 'fence', h[2]) end
+      if (kept(':meta', 'fence') or 0) < h[2] then keep(':meta', 'fence', h[2]) end
     end
   end
   for _, ticket in ipairs(waiting) do

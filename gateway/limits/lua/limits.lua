@@ -39,9 +39,14 @@ local function minute_cost(units, limit)
   return math.floor(units * MINUTE / limit)
 end
 
+-- Requests of one turn take from the same buckets: each is read and written once.
+local tats, moved
+at_the_start[#at_the_start + 1] = function() tats, moved = {}, {} end
+
 function minute.look(key, limit, units)
+  tats[key] = tats[key] or tonumber(call('GET', key) or 0)
   -- More than the largest debt can only mean that the clock was set back.
-  local tat = math.min(tonumber(call('GET', key) or 0), now + 2 * MINUTE)
+  local tat = math.min(tats[key], now + 2 * MINUTE)
   local state = {key = key, limit = limit, tat = math.max(tat, now)}
   state.cost = minute_cost(math.min(units, limit), limit)
   state.wait = state.tat + state.cost - now - MINUTE
@@ -49,11 +54,18 @@ function minute.look(key, limit, units)
 end
 
 local function minute_write(key, tat)
-  if tat <= now then
-    call('DEL', key)
-  else
-    call('SET', key, string.format('%.0f', tat), 'PX',
-      math.ceil((tat - now) / 1000) + GRACE_MS)
+  tats[key], moved[key] = tat, true
+end
+
+at_the_end[#at_the_end + 1] = function()
+  for key in pairs(moved) do
+    local tat = tats[key]
+    if tat <= now then
+      call('DEL', key)
+    else
+      call('SET', key, string.format('%.0f', tat), 'PX',
+        math.ceil((tat - now) / 1000) + GRACE_MS)
+    end
   end
 end
 

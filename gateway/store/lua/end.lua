@@ -10,5 +10,6 @@ local function run(keys, arguments)
     if not fine and type(reply) ~= 'table' then reply = {err = tostring(reply)} end
     replies[i] = reply
   end
+  for _, finish in ipairs(at_the_end) do finish() end
   return replies
 end

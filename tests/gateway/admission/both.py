@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Sequence
 
 from tests.gateway.admission.scripted import ScriptedScheduler
 from tests.gateway.admission.stored import oracle_state, script_state
@@ -22,26 +23,38 @@ class Both:
         self.script = script
         self.oracle = Scheduler()
         self.operations = 0
+        self.asked: list[tuple[object, ...]] = []
+        """Time, operation and arguments of everything so far; the operation `flush` for that."""
         self._compare_every = compare_every
         self._recent: deque[str] = deque(maxlen=30)
 
     def ask(self, now: int, operation: str, *arguments: object) -> tuple[list[object], Letters]:
         """Ask both; AssertionError with what led to it where they differ."""
-        self.operations += 1
-        reply, letters = self.script.call(now, operation, *arguments)
-        expected = _of_oracle(self.oracle, now, operation, arguments)
+        self.asked.append((now, operation, *arguments))
+        (reply,), letters = self.together(now, [(operation, *arguments)])
+        return reply, letters
+
+    def together(
+        self, now: int, operations: Sequence[tuple[object, ...]]
+    ) -> tuple[list[list[object]], Letters]:
+        """The script does several in one call, the oracle one after the other."""
+        before = self.operations // self._compare_every
+        self.operations += len(operations)
+        replies, letters = self.script.together(now, operations)
+        expected = [_of_oracle(self.oracle, now, str(o), rest) for o, *rest in operations]
         written: Letters = {}
         for replica, letter in self.oracle.domain.mail:
             written.setdefault(replica, []).append([*letter])
         self.oracle.domain.mail.clear()
-        self._recent.append(f"{now} {operation}{arguments} -> {reply} {letters or ''}")
+        for each, reply in zip(operations, replies, strict=True):
+            self._recent.append(f"{now} {each} -> {reply}")
+        self._recent.append(f"{letters or ''}")
         story = "\n".join(self._recent)
-        assert reply == expected, f"{story}\nthe oracle replies: {expected}"
+        assert replies == expected, f"{story}\nthe oracle replies: {expected}"
         assert letters == written, f"{story}\nthe oracle writes: {written}"
-        if self.operations % self._compare_every == 0:
+        if self.operations // self._compare_every > before:
             self.compare()
-        assert isinstance(reply, list)
-        return reply, letters
+        return expected, letters
 
     def compare(self) -> None:
         """Everything that is stored against everything the oracle knows."""
@@ -54,12 +67,13 @@ class Both:
     def flush(self) -> None:
         """The store, and the oracle, start empty."""
         self._recent.append("FLUSHALL")
+        self.asked.append((0, "flush"))
         self.script.flush()
         self.oracle = Scheduler()
 
 
 def _of_oracle(
-    oracle: Scheduler, now: int, operation: str, arguments: tuple[object, ...]
+    oracle: Scheduler, now: int, operation: str, arguments: Sequence[object]
 ) -> list[object]:
     a: list = list(arguments)  # type: ignore[type-arg]  # as the script takes them: anything
     match operation:

@@ -35,18 +35,26 @@ class ScriptedScheduler:
 
     def call(self, now: int, operation: str, *arguments: object) -> tuple[object, dict[str, Mail]]:
         """The reply at that moment, and the new letters for each replica that got some."""
+        (reply,), mail = self.together(now, [(operation, *arguments)])
+        return reply, mail
+
+    def together(
+        self, now: int, operations: Sequence[tuple[object, ...]]
+    ) -> tuple[list[object], dict[str, Mail]]:
+        """Several in one call, as a replica sends what one turn of its loop has brought."""
         pipe = self.client.pipeline(transaction=False)
         pipe.set(f"{PREFIX}:test-clock", now)
-        pipe.fcall(self._id, 1, PREFIX, _pack([(operation, *arguments)]))
+        pipe.fcall(self._id, 1, PREFIX, _pack(operations))
         for replica in self.replicas:
             pipe.xrange(f"{PREFIX}:mail:{replica}")
             pipe.delete(f"{PREFIX}:mail:{replica}")
-        _, (reply,), *boxes = pipe.execute()
-        if isinstance(reply, redis.ResponseError):
-            raise reply
+        _, replies, *boxes = pipe.execute()
+        for reply in replies:
+            if isinstance(reply, redis.ResponseError):
+                raise reply
         letters = zip(self.replicas, boxes[::2], strict=True)
         mail = {replica: [_letter(each) for _, each in box] for replica, box in letters if box}
-        return _plain(reply), mail
+        return [_plain(reply) for reply in replies], mail
 
     def state(self, now: int) -> dict[str, list[dict[str, object]]]:
         """What people are shown."""

@@ -32,3 +32,26 @@ def test_they_agree_on_short_ones_that_can_be_shrunk(
     both = Both(script, compare_every=5)
     Trace(random, both).run(40)
     both.compare()
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_they_agree_when_a_call_does_several_operations(
+    script: ScriptedScheduler, seed: int
+) -> None:
+    random, recorded = Random(seed), Both(script)
+    Trace(random, recorded).run(500)
+    script.flush()
+    both = Both(script)
+    turns, turn = [], []
+    for now, operation, *arguments in recorded.asked:
+        turn.append((operation, *arguments))
+        if operation == "flush" or len(turn) > random.choice((1, 3, 8)):
+            turns.append((now, turn))
+            turn = []
+    for now, turn in turns:
+        if turn[-1] == ("flush",):
+            both.flush()
+        else:
+            both.together(int(str(now)), turn)
+    both.compare()
+    assert both.operations > 300
