@@ -47,9 +47,9 @@ class Fit:
         expected = self.output_tokens
         if most_tokens is not None and most_tokens < expected:
             expected = most_tokens
-        fitted: float = sum(
-            w * x for w, x in zip(self._weights, _sizes(prompt_bytes, expected), strict=True)
-        )
+        base, of_bytes, of_tokens = self._weights
+        _, size, tokens = _sizes(prompt_bytes, expected)
+        fitted: float = base + of_bytes * size + of_tokens * tokens
         return min(self.mean_s * SPREAD, max(self.mean_s / SPREAD, fitted, MIN_COST_S))
 
     def observe(self, prompt_bytes: int, tokens: int, held_s: float) -> None:

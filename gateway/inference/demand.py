@@ -108,5 +108,8 @@ def _fingerprint(flow: str, body: bytes) -> str:
     A false match only lends a place in line within the same flow, so both ends of the body and its
     length are enough, and a large one costs no more than a small one.
     """
-    ends = crc32(body[-_FINGERPRINTED:], crc32(body[:_FINGERPRINTED]))
+    if len(body) <= 2 * _FINGERPRINTED:
+        ends = crc32(body)
+    else:
+        ends = crc32(body[-_FINGERPRINTED:], crc32(body[:_FINGERPRINTED]))
     return f"{flow}{len(body):x}.{ends:x}"

@@ -109,6 +109,8 @@ async def test_a_user_who_may_do_what_the_remedy_says_is_enough(kind: str) -> No
         "~other:* +@all",
         "~{sg:* +@all",
         "~* +@all -eval",
+        "~* +@all -fcall",
+        "~* +@all -function|load",
         "~* +@all -xadd",
         "~* +@all -info",
         "~* +@all -xread",
