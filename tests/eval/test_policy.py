@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
@@ -14,7 +15,10 @@ from tests.eval.simulation import BEGIN_US, Request, Simulation
 from tests.eval.virtual_store import Edit, VirtualStore
 
 FREE_OF_CHARGE: Edit = ("own = own + math.floor(t[COST] / t[WEIGHT])", "own = own + 1")
-NEVER_REFUSED: Edit = ("math.floor(work / o.slots) > left", "false")
+NEVER_REFUSED: Sequence[Edit] = (
+    ("math.floor(work / o.slots) > left", "false"),
+    ("math.floor(math.floor(work_of(o, ahead) * 13 / 20) / o.slots) > left", "false"),
+)
 NOT_PACED: Edit = ("math.min(now + MAX_RETRY, place + gap)", "now + MIN_RETRY")
 
 
@@ -50,7 +54,7 @@ def test_tenants_that_pay_nothing_are_found_unfair() -> None:
 def test_a_queue_that_refuses_nobody_is_found_to_waste_time() -> None:
     with VirtualStore() as store:
         good = open_loop.run(store, 2.5, 0.5, seed=0, horizon_s=400)
-    with VirtualStore([NEVER_REFUSED]) as store:
+    with VirtualStore(NEVER_REFUSED) as store:
         bad = open_loop.run(store, 2.5, 0.5, seed=0, horizon_s=400)
     assert good.wasted <= open_loop.WASTED[2.5] < bad.wasted
 

@@ -44,7 +44,7 @@ class Entrance:
         budget, hopeless = ticket.latest - ticket.since, False
         if seen is not None:
             ahead = self._ahead(ticket, seen)
-            ticket.predicted, hopeless = seen.wait(ahead), seen.hopeless(ahead, budget)
+            ticket.predicted, hopeless = seen.wait(ahead), seen.too_late(ahead, budget)
         reason = self._refusal(ticket, asked, hopeless=hopeless) if asked.test else None
         if reason is not None:
             return self._refused(ticket, reason, budget, seen)

@@ -50,10 +50,14 @@ class Outlook:
         """The wait behind so much work."""
         return (self.residual + ahead * self.mean // 1000) // self.slots
 
-    def hopeless(self, ahead: int, left: int) -> bool:
-        """Whether so much work, and a tenth more, with an eighth of what runs takes too long."""
-        work = ahead * self.mean // 1000 * 11 // 10 + self.residual // 8
+    def too_late(self, ahead: int, left: int) -> bool:
+        """For a newcomer: a twentieth more, and a third of the rest of what runs, is too much."""
+        work = ahead * self.mean // 1000 * 21 // 20 + self.residual // 3
         return work // self.slots > left
+
+    def hopeless(self, ahead: int, left: int) -> bool:
+        """For who waits: thirteen twentieths of it are too much."""
+        return ahead * self.mean // 1000 * 13 // 20 // self.slots > left
 
     def ahead(self, flow: Flow, at: int, own_ahead: int) -> int:
         """Work in front of a ticket behind `own_ahead` of its own line, its flow being at `at`."""

@@ -98,17 +98,26 @@ local function outlook(pool, route_id, replica, rank, most)
   return o
 end
 
--- The wait behind so much work. Not yet corrected by the learnt quantiles.
-local function wait_behind(o, ahead)
-  return math.floor((o.residual + math.floor(ahead * o.mean / 1000)) / o.slots)
+local function work_of(o, ahead)
+  return math.floor(ahead * o.mean / 1000)
 end
 
--- Whether so much work in front, and a tenth more, is too much for the time that is left. Of what runs
--- only an eighth is counted: it may end at any moment, and a slot that stands idle because somebody
--- was refused serves nobody.
-local function hopeless(o, ahead, left)
-  local work = math.floor(math.floor(ahead * o.mean / 1000) * 11 / 10) + math.floor(o.residual / 8)
+-- The wait behind so much work. Not yet corrected by the learnt quantiles.
+local function wait_behind(o, ahead)
+  return math.floor((o.residual + work_of(o, ahead)) / o.slots)
+end
+
+-- Whether a newcomer has too much work in front: a twentieth more, and a third of the rest of what
+-- runs, would take longer than it may wait.
+local function too_late(o, ahead, left)
+  local work = math.floor(work_of(o, ahead) * 21 / 20) + math.floor(o.residual / 3)
   return math.floor(work / o.slots) > left
+end
+
+-- Whether who waits already should wait no longer: thirteen twentieths of it would. Who is let go and
+-- would have been served leaves a slot idle that nobody else may want by then.
+local function hopeless(o, ahead, left)
+  return math.floor(math.floor(work_of(o, ahead) * 13 / 20) / o.slots) > left
 end
 
 -- The work in front of a ticket with `own_ahead` before it in its own line, for the flow standing at

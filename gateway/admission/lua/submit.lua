@@ -87,7 +87,7 @@ function operations.submit(replica, ticket, pool, route, runners, flow, label, r
     if waiting >= most_in_flow then return refused(t, 'flow', budget, o, waiting) end
     local in_route = tonumber(call('ZSCORE', P .. ':at:' .. runners[1], route) or 0)
     if in_route >= most_in_route then return refused(t, 'full', budget, o, waiting) end
-    if o and hopeless(o, ahead, budget) then return refused(t, 'wait', budget, o, waiting) end
+    if o and too_late(o, ahead, budget) then return refused(t, 'wait', budget, o, waiting) end
   end
   if patience > 0 then forget_retry(retry) end
   if enqueue(ticket, t, at, at_pool) then remember(t, label) end

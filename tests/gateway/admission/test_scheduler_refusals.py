@@ -66,7 +66,7 @@ def test_a_ticket_that_has_become_hopeless_is_refused_before_its_time(
     queue = StoreQueue(script)
     queue.runs()
     ticket = queue.waits(budget=20 * SECOND)
-    for _ in range(25):
+    for _ in range(40):
         queue.waits(CRITICAL)
     queue.now += SECOND
     queue.ask("pump")
@@ -130,11 +130,14 @@ def test_who_comes_again_when_it_was_told_to_may_wait_longer(
     assert reply[4] - reply[6] == may_wait
 
 
-def test_the_first_in_line_is_not_refused_for_what_runs(script: ScriptedScheduler) -> None:
+def test_what_runs_counts_against_a_newcomer_but_not_against_who_waits(
+    script: ScriptedScheduler,
+) -> None:
     queue = StoreQueue(script)
     queue.runs(cost=8 * SECOND)
-    assert queue.submit(budget=2 * SECOND)[1][0] == "queued"
-    queue.now += SECOND
+    assert queue.submit(budget=2 * SECOND)[1][:2] == ["refused", "wait"]
+    assert queue.submit(budget=3 * SECOND)[1][0] == "queued"
+    queue.now += 2 * SECOND
     queue.ask("pump")
     assert queue.refusals == []
 
