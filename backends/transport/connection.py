@@ -28,7 +28,8 @@ class Connection(asyncio.Protocol):
 
     States, told by the parser: no answer due (`complete`), head due, body due (`head_complete`).
     Whatever arrives while no answer is due ends the connection, because the next answer could not
-    be told from it. `_error` is set once, when an exchange has failed, and is final.
+    be told from it. `_error` is set once, when an exchange has failed, and is final for its
+    caller.
     """
 
     __slots__ = (
@@ -107,7 +108,7 @@ class Connection(asyncio.Protocol):
             if not parser.head_complete and self._error is not None:
                 raise self._error
         except BaseException:
-            self.abort()
+            self._give_up()
             raise
         self._head_due = False
         response = Response(self, parser.status, parser.headers, self.used)
@@ -152,7 +153,7 @@ class Connection(asyncio.Protocol):
                 parser.take()
             self._pool.put(self, self._loop.time())
         else:
-            self.abort()
+            self._give_up()
 
     def abort(self) -> None:
         """Cut the connection without waiting for anything. Idempotent."""
@@ -160,6 +161,14 @@ class Connection(asyncio.Protocol):
         if self._transport is not None and self._sender is not None:
             self._sender.stop()
             self._transport.abort()
+
+    def _give_up(self) -> None:
+        """The caller is done, and nobody may follow."""
+        self.abort()
+        if self._error is not None:
+            # The traceback of the one that was raised leads back to us, until the garbage is
+            # collected.
+            self._error = ConnectionLost(f"the connection to {self.url} was given up")
 
     # asyncio.Protocol
 

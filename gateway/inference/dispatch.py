@@ -91,7 +91,11 @@ class Dispatcher:
             except _NextTarget as passed_on:
                 failure = passed_on.error
         assert failure is not None
-        raise failure
+        try:
+            raise failure
+        finally:
+            # It knows this frame: held by it, the request would wait for the garbage collector.
+            failure = None
 
     async def _open_on(
         self,
@@ -135,10 +139,10 @@ class Dispatcher:
                 raise await _read_refusal(backend, response)
             except BackendError as error:
                 exchange.sent = None
-                failure = as_gateway_error(runner.name, error)
                 exchange.backend, exchange.runner = target.backend, runner.name
                 if not _pass_on(runner, error):
-                    raise failure from error
+                    raise as_gateway_error(runner.name, error) from error
+                failure = as_gateway_error(runner.name, error)
                 if runner.state is not RunnerState.LOADING or exchange.attempts >= MAX_ATTEMPTS:
                     runners.remove(runner)
             finally:

@@ -97,6 +97,7 @@ class InferenceHandler:
         if self._tracer is not None:
             self._tracer.begin(exchange)
         self.active += 1
+        answer: GatewayError | None = None
         try:
             await self._serve(scope, exchange, receive, responder, offered)
         except BaseException as failure:
@@ -104,6 +105,8 @@ class InferenceHandler:
             if answer is not None:
                 await responder.error(answer)
         finally:
+            # It knows this frame: held by it, the request would wait for the garbage collector.
+            answer = None
             self.active -= 1
             if self._idle is not None and not self.active and not self._idle.done():
                 self._idle.set_result(None)

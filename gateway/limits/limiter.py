@@ -102,11 +102,11 @@ class Limiter:
     def _take(
         self, plan: Plan, lease: str, tokens: int, call: asyncio.Future[list[int]]
     ) -> Reservation:
-        try:
-            reply = call.result()
-        except StoreDown:
+        # Not raised and caught: the call, its error and this frame would hold each other, and with
+        # them the whole request, until the garbage is collected.
+        if isinstance(call.exception(), StoreDown):
             return self._reserve_locally(plan, lease, tokens)
-        return self._answered(plan, lease, tokens, reply)
+        return self._answered(plan, lease, tokens, call.result())
 
     def settle(self, reservation: Reservation, *, back: int, actual: int) -> None:
         """See `Settler.settle`; for reservations only."""

@@ -93,7 +93,8 @@ class ClientConnection(asyncio.Protocol):
         if self._timer is not None:
             self._timer.cancel()
         # Without these, a connection that a client left lives on until the garbage is collected.
-        self._timer = self._parser = self._cycle = self._incoming = None
+        self._drop_parser()
+        self._timer = self._cycle = self._incoming = None
 
     def data_received(self, data: bytes) -> None:
         """Bytes of a request."""
@@ -196,8 +197,9 @@ class ClientConnection(asyncio.Protocol):
         Closing with unread bytes resets the connection, and a reset destroys what the client has
         not read yet; so what still comes is read and dropped for a moment.
         """
-        parser, self._parser = self._parser, None
+        parser = self._parser
         still_sending = self._incoming is not None or parser is None or parser.in_head
+        self._drop_parser()
         self._incoming = None
         self.outflow.flush()
         if still_sending and self._transport.can_write_eof():
@@ -209,7 +211,7 @@ class ClientConnection(asyncio.Protocol):
 
     def _reject(self, error: GatewayError) -> None:
         """What came cannot be a request; an answer that is on its way is not disturbed by it."""
-        self._parser = None
+        self._drop_parser()
         running = self._cycle
         for cycle in self._pipeline:
             cycle.lost()
@@ -223,6 +225,12 @@ class ClientConnection(asyncio.Protocol):
             if running is not None:
                 running.lost()
             self._refuse(error)
+
+    def _drop_parser(self) -> None:
+        """Nothing that comes can be a request any more."""
+        parser, self._parser = self._parser, None
+        if parser is not None:
+            parser.close()
 
     def _take_on(self, cycle: Cycle) -> None:
         cycle.offer()

@@ -129,6 +129,11 @@ class RequestParser:
             if known is not None:
                 self._known, self._known_scope = known, self._new
 
+    def close(self) -> None:
+        """Let go of llhttp, whose callbacks tie it and this object into a cycle. Nothing may be fed
+        to it any more."""
+        self._parser = None
+
     def on_message_begin(self) -> None:
         """The first byte of a request."""
         if not self._resuming:

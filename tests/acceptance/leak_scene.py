@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+import gc
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+from gateway.exchange import Exchange
 from tests.acceptance.callers import ALL_LIMITS, bearer, listed, listed_key
 from tests.acceptance.departure import fact
 from tests.acceptance.endpoints import FORMS, Form
@@ -103,3 +105,18 @@ async def read_half(form: Form, wire: Connection) -> None:
 async def ended_since(tasks: set[asyncio.Task[Any]]) -> None:
     """Wait until no task is left that was not there before, but those that look at runners."""
     await fact(lambda: all("_keep_probing" in str(task) for task in asyncio.all_tasks() - tasks))
+
+
+@contextmanager
+def nothing_for_the_garbage_collector() -> Iterator[Callable[[], bool]]:
+    """Whether every request that has ended since is gone, while no garbage is collected."""
+
+    def alive() -> int:
+        return sum(isinstance(each, Exchange) for each in gc.get_objects())
+
+    gc.disable()
+    try:
+        before = alive()
+        yield lambda: alive() <= before
+    finally:
+        gc.enable()

@@ -21,6 +21,7 @@ from tests.acceptance.leak_scene import (
     Scene,
     Worker,
     ended_since,
+    nothing_for_the_garbage_collector,
     of_half,
     of_prompt,
     read_half,
@@ -178,8 +179,10 @@ async def test_a_stream_that_fails_before_its_first_token_is_not_charged(
 async def leaves_nothing(scene: Scene, play: Play, form: Form) -> None:
     await scene.at_rest()
     tasks, before = asyncio.all_tasks(), charged(scene.store, "counted")
-    expected = await play(scene, form)
-    await scene.at_rest()
-    await ended_since(tasks)
+    with nothing_for_the_garbage_collector() as freed:
+        expected = await play(scene, form)
+        await scene.at_rest()
+        await ended_since(tasks)
+        await fact(freed)
     after = charged(scene.store, "counted")
     assert Charged(after.requests - before.requests, after.tokens - before.tokens) == expected

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import math
 
 import pytest
 
-from backends.errors import ConnectionLost, ReplyInvalid
+from backends.errors import BackendError, ConnectionLost, ReplyInvalid
+from backends.transport import Timeouts
 from backends.transport.connection import Connection
 from backends.transport.outbox import Outbox
 from backends.transport.pool import Pool
@@ -53,6 +55,42 @@ async def test_an_answer_cut_short_is_a_lost_connection(
             await fetch(transport)
         await eventually(lambda: transport.open_connections == 0)
         assert len(peer.wires) == 1
+
+
+@pytest.mark.parametrize(
+    ("data", "stalls"),
+    [
+        (b"", False),
+        (b"HTTP/1.1 200 OK\r\n", False),
+        (chunked_head() + chunk(b"data"), False),
+        (b"SSH-2.0-OpenSSH_9.6\r\n", False),
+        (chunked_head() + chunk(b"data") + b"garbage", False),
+        (b"", True),
+        (chunked_head() + chunk(b"data"), True),
+    ],
+)
+async def test_a_broken_connection_is_freed_without_the_garbage_collector(
+    data: bytes, stalls: bool
+) -> None:
+    async def script(wire: Wire) -> None:
+        await wire.request()
+        await wire.send(data)
+        if stalls:
+            await wire.gone()
+
+    slow = Timeouts(connect_s=5, first_byte_s=0.05, idle_s=0.05, total_s=5)
+    async with BadPeer(script) as peer, client(peer.url) as transport:
+        gc.collect()
+        gc.disable()
+        try:
+            for _ in range(3):
+                with pytest.raises(BackendError):
+                    await fetch(transport, timeouts=slow if stalls else QUICK)
+                await eventually(lambda: transport.open_connections == 0)
+            left = [thing for thing in gc.get_objects() if isinstance(thing, Connection)]
+        finally:
+            gc.enable()
+        assert left == []
 
 
 async def test_a_body_that_only_the_close_would_end_is_not_ended_by_a_reset() -> None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import gc
+
 import pytest
 
 from gateway.errors import Unavailable
 from gateway.principal import NO_LIMITS, Limits
-from gateway.store import Store
+from gateway.store import Store, StoreDown
 from gateway.store.embedded import EmbeddedServer
 from tests.fakes.eventually import eventually
 from tests.gateway.limits.stand import Stand, a_principal, refused, taken
@@ -44,6 +46,25 @@ async def test_what_is_granted_locally_is_settled_locally(down: Stand) -> None:
     (await taken(limiter, who, tokens=80)).refund()
     (await taken(limiter, who, tokens=80)).close()
     await refused(limiter, who, tokens=1)
+
+
+async def test_what_is_granted_locally_leaves_nothing_for_the_garbage_collector(
+    down: Stand,
+) -> None:
+    limiter, who = down.limiter(), a_principal(Limits(tokens_per_minute=100))
+    gc.collect()
+    gc.disable()
+    try:
+        before = _failures()
+        for _ in range(3):
+            (await taken(limiter, who)).close()
+        assert _failures() == before
+    finally:
+        gc.enable()
+
+
+def _failures() -> int:
+    return sum(isinstance(each, StoreDown) for each in gc.get_objects())
 
 
 async def test_what_has_a_limit_is_refused_where_that_is_wanted(down: Stand) -> None:
