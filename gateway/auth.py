@@ -6,7 +6,6 @@ microsecond, and no text of a key outlives the request that brought it.
 
 from __future__ import annotations
 
-import hashlib
 import hmac
 import ipaddress
 import time
@@ -18,6 +17,16 @@ from gateway.keys.lookup import KeyLookup
 from gateway.keys.table import KeyTable
 from gateway.keys.text import MOST_BYTES, is_well_formed
 from gateway.principal import ANYONE, Principal
+
+try:
+    # CPython's own. A key is so short that what counts is how much code has to be fetched for it:
+    # OpenSSL's takes three times as long, as each request finds the cache.
+    from _sha2 import sha256  # type: ignore[import-not-found,unused-ignore]
+except ImportError:
+    try:
+        from _sha256 import sha256  # type: ignore[import-not-found,unused-ignore]  # before 3.12
+    except ImportError:
+        from hashlib import sha256
 
 MOST_STRANGERS = 4096
 """Addresses whose principal is kept, where no key is asked for."""
@@ -80,13 +89,11 @@ class Authenticator:
         if self._table is None:
             return ANYONE if client is None else self._stranger(client[0])
         presented = api_key
-        if authorization is not None:
-            scheme, _, rest = authorization.partition(b" ")
-            if scheme.lower() == b"bearer":
-                presented = rest.strip() or api_key
+        if authorization is not None and authorization[:7].lower() == b"bearer ":
+            presented = authorization[7:].strip() or api_key
         if not presented or len(presented) > MOST_BYTES:
             raise Unauthenticated
-        digest = hashlib.sha256(presented).digest()
+        digest: bytes = sha256(presented).digest()
         key = self._table.find(digest)
         if key is None:
             if self._lookup is not None and is_well_formed(presented):

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 
+from tests.perf.awake import keep_awake
 from tests.perf.contender import Contender, Cores
 from tests.perf.cpu import cost_row, costs, target_of
 from tests.perf.gateway_process import GatewayPlan, start_gateway
@@ -50,6 +51,7 @@ class Ground:
 
 async def _call_rows(ground: Ground, stack: ExitStack) -> list[Row]:
     """CPU per call: past the store, and with keys, limits and slots in it."""
+    keep_awake(ground.cores, stack)
     gateway = _started(ground, stack, "gateway")
     gated = _started(ground, stack, _GATED, slots="64", keys=True)
     seen = await costs(
@@ -70,6 +72,7 @@ async def _call_rows(ground: Ground, stack: ExitStack) -> list[Row]:
 
 async def _stream_rows(ground: Ground, stack: ExitStack) -> list[Row]:
     """CPU per streamed chunk, requests and all."""
+    keep_awake(ground.cores, stack)
     contenders = ground.contenders(_started(ground, stack, "gateway"))
     scale = ground.scale
     seen = await costs(contenders, rounds=scale.rounds, calls=scale.streams, streamed=True)
