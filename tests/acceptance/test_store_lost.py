@@ -97,8 +97,13 @@ async def test_a_store_that_is_away_for_ten_seconds_is_done_without(tmp_path: Pa
         await fact(lambda: all(each.gateway.degraded for each in here))
         assert sum(each.waiting() for each in here) == WAITING
         served = len(runner.inferences)
-        await fact(lambda: time.monotonic() - lost > DOWN_S, within_s=DOWN_S + 5)
-        assert len(runner.inferences) > served + DOWN_S / 2
+        # Longer on a busy machine: what is looked at is that they are served, not how fast.
+        await fact(
+            lambda: (
+                time.monotonic() - lost > DOWN_S and len(runner.inferences) > served + DOWN_S / 2
+            ),
+            within_s=4 * DOWN_S,
+        )
         assert runner.max_in_flight <= SLOTS
         with server(port=port) as store:
             await fact(lambda: not any(each.gateway.degraded for each in here), within_s=5)
