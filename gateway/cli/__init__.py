@@ -2,20 +2,31 @@
 
 from __future__ import annotations
 
+from importlib import import_module
+
 import click
 
 from gateway import __version__
-from gateway.cli.advise import advise
-from gateway.cli.bench import bench
-from gateway.cli.check import check
-from gateway.cli.keys import keys
-from gateway.cli.models import models
-from gateway.cli.serve import serve
-from gateway.cli.top import top
-from gateway.cli.worker import worker
+
+_COMMANDS = ("serve", "check", "models", "keys", "top", "bench", "advise", "worker")
+"""Each is the object of its own name in the module of its own name."""
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+class _Lazily(click.Group):
+    """Imports the one command that is asked for: all of them take several times as long."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return sorted(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in _COMMANDS:
+            return None
+        module = import_module(f"{__name__}.{cmd_name}")
+        command: click.Command = getattr(module, cmd_name)
+        return command
+
+
+@click.group(cls=_Lazily, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="sluicegate")
 def main() -> None:
     """One OpenAI-compatible gateway in front of Ollama, llama.cpp and vLLM.
@@ -24,13 +35,3 @@ def main() -> None:
     variables (SLUICEGATE_SERVER__PORT=9000). With none at all, `serve` finds what runs on this
     machine, or starts a small model of its own.
     """
-
-
-main.add_command(serve)
-main.add_command(check)
-main.add_command(models)
-main.add_command(keys)
-main.add_command(top)
-main.add_command(bench)
-main.add_command(advise)
-main.add_command(worker)

@@ -20,7 +20,7 @@ from backends.transport.outbox import Outbox
 from gateway.errors import GatewayError
 from gateway.server import refusal
 from gateway.server.cycle import Cycle
-from gateway.server.limits import LINGER_S, READ_AHEAD_BYTES, ConnectionLimits
+from gateway.server.limits import READ_AHEAD_BYTES, ConnectionLimits
 from gateway.server.outflow import Outflow
 from gateway.server.request_parser import RequestParser
 
@@ -207,7 +207,7 @@ class ClientConnection(asyncio.Protocol):
             self._transport.write_eof()
         else:
             self._transport.close()
-        self.outflow.cut_in(LINGER_S)
+        self.outflow.cut_in(self.limits.linger_s)
 
     def _reject(self, error: GatewayError) -> None:
         """What came cannot be a request; an answer that is on its way is not disturbed by it."""

@@ -10,9 +10,6 @@ MAX_HEAD_BYTES = 1 << 16
 READ_AHEAD_BYTES = 1 << 16
 """Body bytes kept for an application that does not read them yet."""
 
-LINGER_S = 2.0
-"""How long a client that was refused may go on sending before it is cut off."""
-
 
 @dataclass(frozen=True, slots=True)
 class ConnectionLimits:
@@ -24,3 +21,5 @@ class ConnectionLimits:
     """For a connection without a request, and for a client that does not read its answer. Idle
     connections are kept longer than most load balancers keep theirs, so that it is they who close,
     and no request is lost to the race."""
+    linger_s: float = 2.0
+    """How long a client that was refused may go on sending before it is cut off."""

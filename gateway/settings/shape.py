@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any, Literal, Self, TypeAlias
 
 from pydantic import BaseModel
@@ -19,7 +20,7 @@ class Shape:
 
     @classmethod
     def of(cls, model: type[BaseModel]) -> Self:
-        schema = model.model_json_schema()
+        schema = _schema_of(model)
         return cls(schema, schema.get("$defs", {}))
 
     @property
@@ -168,3 +169,9 @@ def _range(schema: Schema) -> str:
     if most is None:
         return low
     return f"{low} to {most}" if least is not None else f"{low}, at most {most}"
+
+
+@cache
+def _schema_of(model: type[BaseModel]) -> Schema:
+    """Nobody changes it, and to make it takes most of the time of reading a configuration."""
+    return model.model_json_schema()

@@ -18,6 +18,7 @@ from gateway.server.run import Replica
 from gateway.settings.loading import load
 from gateway.store.opening import opened
 from tests.acceptance.configuration import Config, write_configuration
+from tests.fakes.garbage import only_new_objects
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,14 +66,14 @@ async def gateway_here(folder: Path, config: Config, **options: Any) -> AsyncIte
             ready.set()
 
         thresholds = gc.get_threshold()
-        running = asyncio.create_task(replica.run(listener, on_ready=on_ready))
-        try:
-            await asyncio.wait_for(ready.wait(), 20)
-            admin_port = admin.getsockname()[1] if admin is not None else 0
-            yield Here(gateway, listener.getsockname()[1], admin_port)
-        finally:
-            replica.stop()
-            await running
-            # A replica tunes the collector for a process of its own.
-            gc.unfreeze()
-            gc.set_threshold(*thresholds)
+        with only_new_objects():
+            running = asyncio.create_task(replica.run(listener, on_ready=on_ready))
+            try:
+                await asyncio.wait_for(ready.wait(), 20)
+                admin_port = admin.getsockname()[1] if admin is not None else 0
+                yield Here(gateway, listener.getsockname()[1], admin_port)
+            finally:
+                replica.stop()
+                await running
+                # A replica tunes the collector for a process of its own.
+                gc.set_threshold(*thresholds)

@@ -22,7 +22,7 @@ def held(server: Server) -> dict[str, int]:
         for key in keys(server):
             if KEPT.match(key):
                 found[key.decode()] = _size(store, key)
-            elif b":limits:" in key and store.type(key) == b"zset":
+            elif b":limit:" in key and store.type(key) == b"zset":
                 # A bucket of requests at once: each member is one that runs.
                 found[key.decode()] = store.zcard(key)
     return found
@@ -57,7 +57,7 @@ def charged(server: Server, key: str, *, domain: str = "default") -> Charged:
 
         def used(kind: Kind) -> int:
             # Midnight may have passed since.
-            current, before = store.hmget(f"{{sg:{domain}}}:limits:{ids[kind]}", "c", "p")
+            current, before = store.hmget(f"{{sg:{domain}}}:limit:{ids[kind]}", "c", "p")
             return int(current or 0) + int(before or 0)
 
         return Charged(used(Kind.REQUESTS_PER_DAY), used(Kind.TOKENS_PER_DAY))

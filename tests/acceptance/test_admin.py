@@ -142,6 +142,10 @@ def _boxes(states: list[dict[str, Any]]) -> list[dict[str, Any]]:
 async def test_without_the_store_each_shows_its_own(tmp_path: Path) -> None:
     async with a_pair(tmp_path) as pair:
         await fact(lambda: pair.one.gateway.admission.replicas == 2)
+        # One that has seen how short answers are need not hold back for long.
+        pair.runner.script = Script()
+        assert (await post(pair.one.port, chat_body())).status == 200
+        pair.runner.script = Script(Fault.HANG)
         pair.store.process.kill()
         state = await until(pair.one, degraded=True)
         assert (state["store_up"], state["replicas"]) == (False, 2)

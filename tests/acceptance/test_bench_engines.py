@@ -31,7 +31,7 @@ def typed(folder: Path, *words: str, **environ: str) -> subprocess.CompletedProc
 @needs_xllamacpp
 def test_one_command_compares_and_writes_one_report(tmp_path: Path) -> None:
     what = ("--only", "llamacpp", "--slots", "2", "--only", "ollama")
-    load = ("--users", "2,15", "--duration", "2s", "--repeats", "1", "--output-tokens", "4")
+    load = ("--users", "2,15", "--duration", "1s", "--repeats", "1", "--output-tokens", "4")
     files = ("--json", "e.json", "--html", "e.html", "--svg", "e.svg", "--csv", "e.csv")
     done = typed(tmp_path, *what, *load, *files, PATH="/usr/bin:/bin")
     assert "not measured: Ollama: " in done.stdout, done.stderr

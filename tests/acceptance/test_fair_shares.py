@@ -17,7 +17,7 @@ from tests.acceptance.callers import bearer, listed, listed_key, text_of
 from tests.acceptance.configuration import one_model
 from tests.acceptance.departure import fact
 from tests.acceptance.gateway_here import Here, gateway_here
-from tests.acceptance.raw_http import CHAT, Answer, ask, chat_body, post, request
+from tests.acceptance.raw_http import CHAT, Answer, ask, chat_body, request
 from tests.fakes.runner import FakeRunner
 
 pytestmark = [pytest.mark.anyio, pytest.mark.slow]
@@ -28,7 +28,7 @@ TOKENS = 6
 LIGHT = ("ann", "bob", "eve", "joe")
 KEYS = listed(*(listed_key(name) for name in (*LIGHT, "greedy")))
 GREEDY = 200
-ROUNDS = 6
+ROUNDS = 4
 BURST = 50
 
 
@@ -38,8 +38,8 @@ async def serving(folder: Path, **more: Any) -> AsyncIterator[tuple[Here, FakeRu
     async with FakeRunner("vllm", tokens_per_s=TOKENS / SERVICE_S) as runner:
         config = one_model("vllm", runner.url, slots=SLOTS) | {"auth": KEYS} | more
         async with gateway_here(folder, config) as here:
-            for _ in range(12):  # so that the service time is known
-                await post(here.port, chat_body(max_tokens=TOKENS), authorization=bearer("ann"))
+            for _ in range(6):  # so that the service time is known
+                await asyncio.gather(*(say(here, "ann") for _ in range(SLOTS)))
             # What was learnt is worked off once a second.
             learnt = here.gateway._times
             await fact(lambda: not learnt._noted)

@@ -105,7 +105,7 @@ async def _fuzz(folder: Path, store: Server, runner: FakeRunner) -> None:
         found = list(names(store))
         assert [name for name in found if MARK.encode() in name] == []
         assert [key for key in keys(store) if not NAME.fullmatch(key)] == []
-        kinds = (b":lease:", b":line:", b":retry", b":flow", b":limits:")
+        kinds = (b":lease:", b":line:", b":retry", b":flow", b":limit:")
         assert all(any(kind in name for name in found) for kind in kinds)
         for each in asking:
             each.cancel()

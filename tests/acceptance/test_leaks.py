@@ -115,7 +115,7 @@ async def leaves_the_line(scene: Scene, form: Form) -> Charged:
     async with scene.full():
         async with scene.asked(form):
             await fact(lambda: scene.here.waiting() == 1)
-            assert sum(":limits:" in key for key in held(scene.store)) == 1
+            assert sum(":limit:" in key for key in held(scene.store)) == 1
         await fact(lambda: scene.here.waiting() == 0)
     return NOTHING
 

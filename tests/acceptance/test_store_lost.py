@@ -28,6 +28,7 @@ WAITING = 20
 TOKENS_PER_S = 20
 TOKENS = 20
 """Of each answer, which so takes a second."""
+FEW_TOKENS = 10
 LONG_TOKENS = 100
 """Of the answers that are on their way when the store is lost: longer than replicas are silent."""
 DOWN_S = 10.0
@@ -52,14 +53,16 @@ def ask(here: list[Here], count: int, *, tokens: int = TOKENS) -> list[asyncio.T
     return [asyncio.create_task(ask_once(port, data, within_s=PATIENCE_S)) for port in ports]
 
 
-async def ask_all(here: list[Here], runner: FakeRunner) -> list[asyncio.Task[Answer]]:
+async def ask_all(
+    here: list[Here], runner: FakeRunner, *, tokens: int = TOKENS
+) -> list[asyncio.Task[Answer]]:
     """A request that runs on each gateway, and twenty that wait."""
     await fact(lambda: all(each.gateway.admission.replicas == REPLICAS for each in here))
     asking = ask(here[:1], 1, tokens=LONG_TOKENS)
     await fact(lambda: runner.in_flight == 1)
     asking += ask(here[1:], 1, tokens=LONG_TOKENS)
     await fact(lambda: runner.in_flight == SLOTS)
-    asking += ask(here, WAITING)
+    asking += ask(here, WAITING, tokens=tokens)
     await fact(lambda: sum(each.waiting() for each in here) == WAITING)
     return asking
 
@@ -74,7 +77,7 @@ async def test_a_store_that_forgets_everything_is_told_again(tmp_path: Path) -> 
             FakeRunner("vllm", tokens_per_s=TOKENS_PER_S) as runner,
             two_gateways(tmp_path, runner, store.port) as here,
         ):
-            asking = await ask_all(here, runner)
+            asking = await ask_all(here, runner, tokens=FEW_TOKENS)
             store.ask("FLUSHALL")
             answers = await asyncio.gather(*asking)
             assert [answer.status for answer in answers] == [200] * (SLOTS + WAITING)
@@ -94,12 +97,17 @@ async def test_a_store_that_is_away_for_ten_seconds_is_done_without(tmp_path: Pa
         await fact(lambda: all(each.gateway.degraded for each in here))
         assert sum(each.waiting() for each in here) == WAITING
         served = len(runner.inferences)
-        await fact(lambda: time.monotonic() - lost > DOWN_S, within_s=DOWN_S + 5)
-        assert len(runner.inferences) > served + DOWN_S / 2
+        # Longer on a busy machine: what is looked at is that they are served, not how fast.
+        await fact(
+            lambda: (
+                time.monotonic() - lost > DOWN_S and len(runner.inferences) > served + DOWN_S / 2
+            ),
+            within_s=4 * DOWN_S,
+        )
         assert runner.max_in_flight <= SLOTS
         with server(port=port) as store:
             await fact(lambda: not any(each.gateway.degraded for each in here), within_s=5)
-            asking += ask(here, WAITING)
+            asking += ask(here, 2 * SLOTS)
             await fact(lambda: leases(store) == SLOTS, within_s=5)
             answers = await asyncio.gather(*asking)
             assert [answer.status for answer in answers] == [200] * len(asking)

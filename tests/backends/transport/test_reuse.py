@@ -12,6 +12,7 @@ import pytest
 from backends.transport.connection import Connection, idle_limit_s
 from tests.backends.transport.client import client, eventually, fetch, post
 from tests.fakes.bad_peer import BadPeer, Wire, answer, answers, chunked
+from tests.fakes.garbage import only_new_objects
 
 pytestmark = pytest.mark.anyio
 
@@ -207,13 +208,13 @@ async def test_a_closed_connection_is_freed_without_the_garbage_collector() -> N
         await wire.send(answer(b"x"))
 
     async with BadPeer(once) as peer, client(peer.url) as transport:
-        gc.collect()
         gc.disable()
         try:
-            for _ in range(5):
-                await fetch(transport)
-                await eventually(lambda: transport.open_connections == 0)
-            left = [thing for thing in gc.get_objects() if isinstance(thing, Connection)]
+            with only_new_objects():
+                for _ in range(5):
+                    await fetch(transport)
+                    await eventually(lambda: transport.open_connections == 0)
+                left = [thing for thing in gc.get_objects() if isinstance(thing, Connection)]
         finally:
             gc.enable()
         assert left == []

@@ -81,7 +81,7 @@ async def test_users_have_one_request_each_and_never_more() -> None:
 
 
 async def test_arrivals_wait_for_nobody() -> None:
-    async with FakeRunner("vllm", slots=1, tokens_per_s=50) as runner:
+    async with FakeRunner("vllm", slots=1, tokens_per_s=150) as runner:
         found = await result_of(plan(runner.url, Load(rate=60.0), duration_s=0.5))
     (step,) = found.steps
     assert runner.max_in_flight > 3

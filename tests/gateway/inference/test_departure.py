@@ -11,6 +11,7 @@ import pytest
 
 from gateway.inference.body import ClientGone
 from gateway.inference.departure import Departure
+from tests.fakes.garbage import only_new_objects
 from tests.gateway.inference.peer import (
     LEFT,
     MORE,
@@ -32,7 +33,7 @@ def anyio_backend(request: pytest.FixtureRequest) -> tuple[str, dict[str, bool]]
 
 @pytest.fixture(autouse=True)
 def _nothing_is_left_unawaited() -> Iterator[None]:
-    with warnings.catch_warnings():
+    with only_new_objects(), warnings.catch_warnings():
         warnings.simplefilter("error")
         yield
         gc.collect()

@@ -13,6 +13,7 @@ from starlette.types import Receive, Scope, Send
 
 from gateway.inference.body import ClientGone
 from gateway.inference.departure import Departure
+from tests.fakes.garbage import only_new_objects
 from tests.gateway.inference.peer import (
     current,
     forever,
@@ -30,7 +31,7 @@ def anyio_backend(request: pytest.FixtureRequest) -> tuple[str, dict[str, bool]]
 
 @pytest.fixture(autouse=True)
 def _nothing_is_left_unawaited() -> Iterator[None]:
-    with warnings.catch_warnings():
+    with only_new_objects(), warnings.catch_warnings():
         warnings.simplefilter("error")
         yield
         gc.collect()

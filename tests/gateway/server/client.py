@@ -7,7 +7,7 @@ import json
 from gateway.server.limits import ConnectionLimits
 from tests.gateway.serving import Answer, Wire
 
-QUICK = ConnectionLimits(head_s=0.15, connections=100, idle_s=0.5)
+QUICK = ConnectionLimits(head_s=0.15, connections=100, idle_s=0.5, linger_s=0.3)
 CHUNKED = b"POST /c HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n"
 
 
