@@ -31,6 +31,7 @@ MOST_REFUSED = 3
 
 _GRACE_S = 0.005
 
+MOST_IN_FLIGHT = 1
 MOST_TOGETHER = 64
 """Calls that leave as one: the server does nothing else meanwhile."""
 
@@ -86,6 +87,7 @@ class Pipeline(asyncio.Protocol):
         self._pending: deque[_Command] = deque()
         self._unsent: list[_Command] = []
         self._refused = 0
+        self._flushing = False
         self._transport: asyncio.Transport | None = None
         self._watch: asyncio.TimerHandle | None = None
         self._lost: StoreDown | None = None
@@ -146,11 +148,13 @@ class Pipeline(asyncio.Protocol):
         if self._lost is not None or len(self._pending) >= MOST_PENDING:
             _fail(command.futures, self._lost or StoreDown("too many commands are waiting"))
             return
-        if not self._unsent:
-            self._loop.call_soon(self._flush)
         self._unsent.append(command)
+        if not self._flushing and len(self._pending) < MOST_IN_FLIGHT:
+            self._flushing = True
+            self._loop.call_soon(self._flush)
 
     def _flush(self) -> None:
+        self._flushing = False
         commands, self._unsent = self._unsent, []
         if self._transport is None or self._lost is not None or not commands:
             return
@@ -207,6 +211,10 @@ class Pipeline(asyncio.Protocol):
         except (hiredis.ProtocolError, IndexError, TypeError, ValueError) as error:
             self._lose(StoreDown(f"a reply that makes no sense: {error}"))
         self._refused = refused
+        if self._unsent and not self._flushing and len(pending) < MOST_IN_FLIGHT:
+            # Whoever these replies wake comes before it, and may have more to send.
+            self._flushing = True
+            self._loop.call_soon(self._flush)
 
     def _answer_fault(self, script: Script | None, future: _Future, text: str) -> None:
         """One call of several went wrong."""

@@ -41,7 +41,10 @@ class Ground:
         folder = self.folder / name
         cores = self.cores
         return GatewayPlan(
-            self.root, self.stub.port, folder, cores.proxy, cores.load, slots=slots, keys=keys
+            *(self.root, self.stub.port, folder, cores.proxy, cores.load),
+            slots=slots,
+            keys=keys,
+            log=self.folder / f"{name}.log",
         )
 
     def contenders(self, *others: Contender) -> list[Contender]:
@@ -51,9 +54,9 @@ class Ground:
 
 async def _call_rows(ground: Ground, stack: ExitStack) -> list[Row]:
     """CPU per call: past the store, and with keys, limits and slots in it."""
-    keep_awake(ground.cores, stack)
     gateway = _started(ground, stack, "gateway")
     gated = _started(ground, stack, _GATED, slots="64", keys=True)
+    keep_awake(ground.cores, stack)
     seen = await costs(
         ground.contenders(gateway, gated),
         rounds=ground.scale.rounds,
@@ -72,8 +75,8 @@ async def _call_rows(ground: Ground, stack: ExitStack) -> list[Row]:
 
 async def _stream_rows(ground: Ground, stack: ExitStack) -> list[Row]:
     """CPU per streamed chunk, requests and all."""
-    keep_awake(ground.cores, stack)
     contenders = ground.contenders(_started(ground, stack, "gateway"))
+    keep_awake(ground.cores, stack)
     scale = ground.scale
     seen = await costs(contenders, rounds=scale.rounds, calls=scale.streams, streamed=True)
     own = seen["gateway"]
