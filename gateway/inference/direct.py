@@ -5,6 +5,7 @@ Any ASGI server can run the gateway; with one that offers this, a request costs 
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from typing import Protocol, cast
 
@@ -15,6 +16,9 @@ EXTENSION = "sluicegate.direct"
 
 class Direct(Protocol):
     """One request, as the server sees it."""
+
+    task: asyncio.Task[None] | None
+    """What runs it."""
 
     def on_departure(self, callback: Callable[[], None] | None) -> bool:
         """Call `callback` when the client leaves, None to forget it; False if it has left."""

@@ -137,7 +137,10 @@ class InferenceHandler:
             )
         principal = await self._identify(exchange, scope)
         table = self.table
-        task = cast("asyncio.Task[Any]", asyncio.current_task(self._loop))
+        # Before Python 3.12 to ask the loop takes as long as to find the route.
+        task = None if offered is None else offered.task
+        if task is None:
+            task = cast("asyncio.Task[Any]", asyncio.current_task(self._loop))
         body = await self._bodies.read(
             receive,
             task=task,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import functools
 import logging
 import time
 from collections.abc import Callable
@@ -89,7 +88,7 @@ class Limiter:
                 raise error
         lease = self._held.name() if plan.holding else ""
         call = self._shared.reserve(lease, tokens, plan.every)
-        return Pending(call, functools.partial(self._take, plan, lease, tokens))
+        return Pending(call, self, plan, lease, tokens)
 
     async def reserve(
         self, principal: Principal, model: str, model_limits: Limits, *, tokens: int
@@ -99,9 +98,10 @@ class Limiter:
         """
         return await self.begin(principal, model, model_limits, tokens=tokens).wait()
 
-    def _take(
+    def take(
         self, plan: Plan, lease: str, tokens: int, call: asyncio.Future[list[int]]
     ) -> Reservation:
+        """See `Taker.take`."""
         # Not raised and caught: the call, its error and this frame would hold each other, and with
         # them the whole request, until the garbage is collected.
         if isinstance(call.exception(), StoreDown):

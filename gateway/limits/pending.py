@@ -8,18 +8,32 @@ from __future__ import annotations
 
 import asyncio
 import functools
-from collections.abc import Callable
+from typing import Protocol
 
 from msgspec import Struct
 
+from gateway.limits.plan import Plan
 from gateway.limits.reservation import NOTHING, Reservation
 
 
+class Taker(Protocol):
+    """Who makes reservations."""
+
+    def take(
+        self, plan: Plan, lease: str, tokens: int, call: asyncio.Future[list[int]]
+    ) -> Reservation:
+        """The reservation of an answer; raises what refuses it. Called once."""
+        ...
+
+
 class Pending(Struct, eq=False):
-    """`take` makes the reservation of the answer, or raises what refuses it; it is called once."""
+    """What was asked of `taker`'s store, or a reservation that is there already."""
 
     _call: asyncio.Future[list[int]] | None
-    _take: Callable[[asyncio.Future[list[int]]], Reservation]
+    _taker: Taker | None
+    _plan: Plan
+    _lease: str = ""
+    _tokens: int = 0
     _reservation: Reservation | None = None
 
     @property
@@ -62,24 +76,21 @@ class Pending(Struct, eq=False):
         """Give back what was taken, or will have been. Never raises; nothing after `result`."""
         call, self._call = self._call, None
         if call is not None:
-            call.add_done_callback(functools.partial(_give_back, self._take))
+            call.add_done_callback(self._give_back)
+
+    def _take(self, call: asyncio.Future[list[int]]) -> Reservation:
+        assert self._taker is not None
+        return self._taker.take(self._plan, self._lease, self._tokens, call)
+
+    def _give_back(self, call: asyncio.Future[list[int]]) -> None:
+        if not call.cancelled() and call.exception() is None and not call.result()[0]:
+            self._take(call).refund()
 
 
-def _nothing(call: asyncio.Future[list[int]]) -> Reservation:
-    return NOTHING
-
-
-FREE = Pending(None, _nothing, NOTHING)
+FREE = Pending(None, None, NOTHING.plan, _reservation=NOTHING)
 """For requests that no limit applies to."""
 
 
 def _wake(waiter: asyncio.Future[None], call: asyncio.Future[list[int]]) -> None:
     if not waiter.done():
         waiter.set_result(None)
-
-
-def _give_back(
-    take: Callable[[asyncio.Future[list[int]]], Reservation], call: asyncio.Future[list[int]]
-) -> None:
-    if not call.cancelled() and call.exception() is None and not call.result()[0]:
-        take(call).refund()
