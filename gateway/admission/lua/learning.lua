@@ -8,8 +8,13 @@ at_the_start[#at_the_start + 1] = function() learnt_cache = {} end
 at_the_end[#at_the_end + 1] = function()
   for pool, known in pairs(learnt_cache) do
     local key = P .. ':stat:' .. pool
-    if known.service then call('HSET', key, 'm1', known.mean, 'm2', known.square) end
-    if known.wait then call('HSET', key, 'q50', known.q50, 'q90', known.q90) end
+    local new = {}
+    if known.service then new = {'m1', known.mean, 'm2', known.square} end
+    if known.wait then
+      local n = #new
+      new[n + 1], new[n + 2], new[n + 3], new[n + 4] = 'q50', known.q50, 'q90', known.q90
+    end
+    if #new > 0 then call('HSET', key, unpack(new)) end
   end
 end
 

@@ -118,7 +118,5 @@ local function add_load(runner, cost)
 end
 
 local function mail(replica, ...)
-  local key = P .. ':mail:' .. replica
-  call('XADD', key, 'MAXLEN', '~', MAIL_KEPT, '*', 'm', cmsgpack.pack({...}))
-  call('PEXPIRE', key, 60000)
+  call('XADD', P .. ':mail:' .. replica, 'MAXLEN', '~', MAIL_KEPT, '*', 'm', cmsgpack.pack({...}))
 end

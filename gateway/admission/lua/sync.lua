@@ -26,6 +26,7 @@ end
 -- read.
 function operations.sync(replica, runners, held, waiting, known, afresh)
   call('ZADD', P .. ':replicas', now, replica)
+  call('PEXPIRE', P .. ':mail:' .. replica, 60000)
   await(math.max(awaited, known or 1))
   alive_cache[replica] = true
   for i = 1, #runners, 2 do report(replica, runners[i], runners[i + 1]) end
