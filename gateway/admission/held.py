@@ -38,12 +38,19 @@ class HeldLease(Struct, eq=False):
 class Ledger:
     """Knows every lease until it is released, and every ticket whose fate is not known.
 
-    `on_change` is called with the runner's name whenever it has one lease less.
+    `on_change` is called with the runner's name whenever it has one lease less. `crowded` says
+    whether somebody waits for a slot.
     """
 
-    def __init__(self, scheduler: Scheduler, clock: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        scheduler: Scheduler,
+        clock: Callable[[], float],
+        crowded: Callable[[], bool] = lambda: False,
+    ) -> None:
         self._scheduler = scheduler
         self._clock = clock
+        self._crowded = crowded
         self._leases: dict[str, HeldLease] = {}
         self._doubts: dict[str, None] = {}
         self._longest_s: dict[str, float] = {}
@@ -63,7 +70,11 @@ class Ledger:
             held_s = self._clock() - lease.since
             faded_s = self._longest_s.get(lease.runner, 0.0) * FADING
             self._longest_s[lease.runner] = held_s if held_s > faded_s else faded_s
-            if not self._scheduler.finish(lease.id, lease.fence, held_s, served=served):
+            # The answer of this request is still to be sent: whoever waits need not wait for that.
+            told = self._scheduler.finish(
+                lease.id, lease.fence, held_s, served=served, at_once=self._crowded()
+            )
+            if not told:
                 self.doubt(lease.id)
         if lease.on_release is not None:
             lease.on_release()

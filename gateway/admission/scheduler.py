@@ -146,10 +146,15 @@ class Scheduler:
             ),
         )
 
-    def finish(self, id: str, fence: int, held_s: float, *, served: bool) -> bool:
-        """Give a slot back; gets through before whatever is called later. False if not sent."""
+    def finish(
+        self, id: str, fence: int, held_s: float, *, served: bool, at_once: bool = False
+    ) -> bool:
+        """Give a slot back; gets through before whatever is called later. False if not sent.
+
+        `at_once`: somebody waits for it.
+        """
         arguments = ("finish", id, fence, int(held_s * 1e6), 1 if served else 0)
-        return self._store.tell(self._library, self._key, arguments)
+        return self._store.tell(self._library, self._key, arguments, at_once=at_once)
 
     def cancel(self, id: str) -> None:
         """Take a ticket out, whatever has become of it."""

@@ -68,7 +68,7 @@ class SharedGate:
         self._scheduler = Scheduler(
             store, replica=self.replica, most_in_flow=most_in_flow, library=library
         )
-        self._ledger = Ledger(self._scheduler, clock)
+        self._ledger = Ledger(self._scheduler, clock, lambda: not self._room.empty)
         self._degraded = Degraded(
             local,
             self._ledger,

@@ -51,6 +51,11 @@ class WaitingRoom:
         self._unclaimed = set(self._early)
         return late
 
+    @property
+    def empty(self) -> bool:
+        """Whether nobody waits here."""
+        return not self._waiting
+
     def get(self, id: str) -> Waiting | None:
         """The ticket of that id, if it is here."""
         return self._waiting.get(id)

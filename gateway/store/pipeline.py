@@ -116,14 +116,17 @@ class Pipeline(asyncio.Protocol):
         self._add(future, script, key, arguments)
         return future
 
-    def tell(self, script: Script, key: bytes, arguments: Any) -> bool:
+    def tell(self, script: Script, key: bytes, arguments: Any, *, at_once: bool = False) -> bool:
         """Call a script whose reply nobody needs, at half the cost; False if it was not sent.
 
-        One that was sent may still be lost with the connection.
+        One that was sent may still be lost with the connection. `at_once`: somebody waits for what
+        it does, so it leaves before anything else is done here, unless a batch is under way.
         """
         if self._lost is not None or len(self._pending) >= MOST_PENDING:
             return False
         self._add(None, script, key, arguments)
+        if at_once and len(self._pending) < MOST_IN_FLIGHT:
+            self._flush()
         return True
 
     def command(self, *parts: bytes) -> Future[Any]:

@@ -116,12 +116,15 @@ class Store:
         ]
         await asyncio.gather(*replies)
 
-    def tell(self, script: Script, key: bytes, arguments: Any) -> bool:
-        """`call` for a reply that nobody needs; False if the store is down and it was not sent."""
+    def tell(self, script: Script, key: bytes, arguments: Any, *, at_once: bool = False) -> bool:
+        """`call` for a reply that nobody needs; False if the store is down and it was not sent.
+
+        `at_once`: see `Pipeline.tell`.
+        """
         lines = self._lines
         line = lines.only or lines.of_key(key)
         pipeline = None if line is None else line.pipeline
-        return pipeline is not None and pipeline.tell(script, key, arguments)
+        return pipeline is not None and pipeline.tell(script, key, arguments, at_once=at_once)
 
     def _tell(self, up: bool) -> None:
         for listener in self._listeners:

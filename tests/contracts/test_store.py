@@ -208,6 +208,16 @@ async def test_calls_of_one_turn_that_may_leave_as_one_do_and_are_answered_each(
     assert (await any_store.redis.lrange(KEY.decode(), -1, -1)) == [b"told"]
 
 
+async def test_what_is_told_at_once_leaves_before_what_comes_in_the_same_turn(
+    any_store: Store,
+) -> None:
+    assert any_store.tell(APPEND, KEY, "first", at_once=True)
+    # A batch is under way now: this one waits for its reply.
+    assert any_store.tell(APPEND, KEY, "second", at_once=True)
+    assert await any_store.call(APPEND, KEY, "third") == 3
+    assert await any_store.redis.lrange(KEY.decode(), 0, -1) == [b"first", b"second", b"third"]
+
+
 async def test_one_call_of_several_that_goes_wrong_does_not_take_the_others_with_it(
     any_store: Store,
 ) -> None:
