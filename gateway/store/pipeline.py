@@ -1,8 +1,9 @@
 """One connection that all requests of a process share.
 
-Commands issued in one turn of the event loop leave in one write; replies come in the order of the
-commands and resolve their futures. There is no pool and no task for each command: a lease and its
-release cost a twentieth of what they cost through a client's connection pool.
+Commands issued in one turn of the event loop, or while others are under way, leave in one write;
+replies come in the order of the commands and resolve their futures. There is no pool and no task
+for each command: a lease and its release cost a twentieth of what they cost through a client's
+connection pool.
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ MOST_REFUSED = 3
 _GRACE_S = 0.005
 
 MOST_IN_FLIGHT = 1
+"""Commands under way at which new ones wait for a reply, to leave together."""
 MOST_TOGETHER = 64
 """Calls that leave as one: the server does nothing else meanwhile."""
 
@@ -122,7 +124,7 @@ class Pipeline(asyncio.Protocol):
         One that was sent may still be lost with the connection. `at_once`: somebody waits for what
         it does, so it leaves before anything else is done here, unless a batch is under way.
         """
-        if self._lost is not None or len(self._pending) >= MOST_PENDING:
+        if self._lost is not None or len(self._pending) + len(self._unsent) >= MOST_PENDING:
             return False
         self._add(None, script, key, arguments)
         if at_once and len(self._pending) < MOST_IN_FLIGHT:
@@ -148,7 +150,7 @@ class Pipeline(asyncio.Protocol):
         self._send_later(_Command(future, script, key, arguments, b""))
 
     def _send_later(self, command: _Command) -> None:
-        if self._lost is not None or len(self._pending) >= MOST_PENDING:
+        if self._lost is not None or len(self._pending) + len(self._unsent) >= MOST_PENDING:
             _fail(command.futures, self._lost or StoreDown("too many commands are waiting"))
             return
         self._unsent.append(command)
