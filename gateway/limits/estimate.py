@@ -16,4 +16,4 @@ def estimate_tokens(
     What the caller allows is a bound and no estimate: many clients always send a large one.
     """
     answer = usual_answer if max_tokens is None or max_tokens > usual_answer else max_tokens
-    return body_bytes // BYTES_PER_TOKEN + answer or 1
+    return max(1, body_bytes // BYTES_PER_TOKEN + answer)
