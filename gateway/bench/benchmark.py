@@ -40,6 +40,8 @@ class PromptWish:
     input_tokens: int = 128
     """Wanted length of made prompts."""
     output_tokens: int = 128
+    output_spread: float = 0.0
+    """How far the lengths of answers to made prompts lie around `output_tokens`, as a share."""
     exact: bool | None = None
     """Have runners that can write exactly `output_tokens`; None: for made prompts only."""
 
@@ -56,7 +58,12 @@ class PromptWish:
         if self.file is not None:
             return read_prompts(self.file, self.output_tokens, exact=exact)
         return synthetic_prompts(
-            self.input_tokens, self.output_tokens, words=words, seed=seed, exact=exact
+            self.input_tokens,
+            self.output_tokens,
+            words=words,
+            seed=seed,
+            exact=exact,
+            spread=self.output_spread,
         )
 
 

@@ -11,7 +11,7 @@ from gateway.bench.plot import Plot, Series, draw
 from gateway.bench.plots import plots_of, series_of
 from gateway.bench.result import Conditions, Result, TargetFacts
 from gateway.bench.result_file import encode_result
-from gateway.bench.summary import VOID, notes, table
+from gateway.bench.summary import VOID, answer_length, notes, table
 from gateway.bench.units import UNKNOWN, seconds
 
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'"
@@ -107,7 +107,7 @@ def _conditions(conditions: Conditions) -> Iterable[str]:
     prompts, slo = conditions.prompts, conditions.slo
     length = "" if prompts.input_tokens is None else f", made {prompts.input_tokens} tokens long"
     source = "" if prompts.source is None else f" from {prompts.source}"
-    exact = ", exactly that many where the runner knows how" if prompts.exact_output else ""
+    exact = ", exactly so many where the runner knows how" if prompts.exact_output else ""
     bounds = [
         "" if conditions.duration_s is None else f"for {conditions.duration_s:g} s",
         "" if conditions.requests is None else f"{conditions.requests} requests at most",
@@ -119,7 +119,7 @@ def _conditions(conditions: Conditions) -> Iterable[str]:
             ("CPU features", ", ".join(conditions.machine.cpu_features) or UNKNOWN),
             ("System", f"{conditions.machine.system}, Python {conditions.python}"),
             ("Prompts", f"{prompts.count} {prompts.kind}{source}{length}"),
-            ("Answers", f"at most {prompts.output_tokens} tokens{exact}, temperature 0"),
+            ("Answers", f"{answer_length(prompts)}{exact}, temperature 0"),
             (
                 "Each measurement",
                 f"{', '.join(filter(None, bounds))}, {conditions.repeats} times, after "

@@ -57,11 +57,20 @@ def user_prompt(text: str, max_tokens: int) -> Prompt:
 
 
 def synthetic_prompts(
-    input_tokens: int, output_tokens: int, *, words: int, seed: int, exact: bool, count: int = 32
+    input_tokens: int,
+    output_tokens: int,
+    *,
+    words: int,
+    seed: int,
+    exact: bool,
+    spread: float = 0.0,
+    count: int = 32,
 ) -> Prompts:
     """Made prompts of `words` words each, which are meant to be `input_tokens` tokens.
 
-    Each request begins with words of its own, so that no runner answers from its prompt cache.
+    Answers are `output_tokens` long on average, evenly between 1 - `spread` and 1 + `spread` times
+    that. Each request begins with words of its own, so that no runner answers from its prompt
+    cache.
     """
     draw = random.Random(seed)
     body = max(0, words - LEAD_WORDS)
@@ -72,18 +81,27 @@ def synthetic_prompts(
         input_tokens=input_tokens,
         output_tokens=output_tokens,
         exact_output=exact,
+        output_spread=spread,
     )
-    texts = (" ".join([LEAD, *draw.choices(WORDS, k=body)]) for _ in range(count))
-    return Prompts(facts, tuple(user_prompt(text, output_tokens) for text in texts))
+    texts = [" ".join([LEAD, *draw.choices(WORDS, k=body)]) for _ in range(count)]
+    lengths = _lengths(output_tokens, spread, count)
+    return Prompts(facts, tuple(map(user_prompt, texts, lengths)))
 
 
-def supply(bodies: tuple[bytes, ...], seed: str) -> Callable[[], bytes]:
+def _lengths(mean: int, spread: float, count: int) -> list[int]:
+    """At even distances and not drawn, so that their mean is the wanted one."""
+    places = (2 * (number + 0.5) / count - 1 for number in range(count))
+    return [max(1, round(mean * (1 + spread * place))) for place in places]
+
+
+def supply(bodies: tuple[bytes, ...], seed: str, name: str = "") -> Callable[[], bytes]:
     """An endless source of request bodies: all of them in a shuffled order, again and again.
 
-    A body that holds `LEAD` gets words there that no other request of this seed is likely to have.
+    The order is that of `seed`, and so the same for all that are compared. A body that holds `LEAD`
+    gets words there that no other request of this seed and `name` is likely to have.
     """
-    draw = random.Random(seed)
-    order = draw.sample(bodies, len(bodies))
+    order = random.Random(seed).sample(bodies, len(bodies))
+    draw = random.Random(f"{seed}/{name}")
     parts = [body.partition(LEAD.encode()) for body in order]
     position = 0
 

@@ -73,6 +73,12 @@ class PromptFacts:
     """`max_tokens` of each request."""
     exact_output: bool
     """Runners that know `ignore_eos` or `min_tokens` were told to write exactly that many."""
+    output_spread: float = 0.0
+    """Made prompts: `output_tokens` is the mean, and so great a share of it the farthest from it.
+
+    Users whose answers are all of one length fall into step, and throughput then depends on how
+    they happened to begin.
+    """
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -95,7 +95,7 @@ async def _one(
 ) -> Measured | None:
     """None: stopped before there was anything to count."""
     name = measurement.target.name
-    next_body = supply(wanted[name], f"{measurement.seed}/{name}")
+    next_body = supply(wanted[name], str(measurement.seed), name)
     warming = asyncio.gather(
         *(askers[name].ask(Timeline(0, 0.0), next_body()) for _ in range(plan.warmup))
     )

@@ -105,7 +105,13 @@ def _plan(options: dict[str, Any]) -> Plan:
 def _prompt_wish(options: dict[str, Any]) -> PromptWish:
     if options["text"] is not None and options["file"] is not None:
         raise click.UsageError("--prompt and --prompts exclude each other")
-    names = ("text", "file", "input_tokens", "output_tokens", "exact")
+    given = "--prompt" if options["text"] is not None else "--prompts"
+    if options["output_spread"] and (options["text"] is not None or options["file"] is not None):
+        raise click.UsageError(
+            f"--output-spread is for prompts that are made, not for those of {given}; a file may "
+            'give each prompt its own "max_tokens"'
+        )
+    names = ("text", "file", "input_tokens", "output_tokens", "output_spread", "exact")
     return PromptWish(**{name: options[name] for name in names})
 
 

@@ -71,6 +71,15 @@ _PYTHON = click.Path(exists=True, dir_okay=False)
 @click.option("--input-tokens", type=click.IntRange(8, 100_000), default=64, show_default=True)
 @click.option("--output-tokens", type=click.IntRange(1, 100_000), default=32, show_default=True)
 @click.option(
+    "--output-spread",
+    type=click.FloatRange(0, 0.9),
+    default=0.5,
+    show_default=True,
+    metavar="SHARE",
+    help="Answers are between 1 - SHARE and 1 + SHARE times as long: of one length, they would "
+    "keep users in step.",
+)
+@click.option(
     "--queue",
     "queue_s",
     callback=duration,
@@ -132,7 +141,9 @@ def _course(options: dict[str, Any], weights: Weights) -> Course:
     return Course(
         plan=_plan(options),
         prompts=PromptWish(
-            input_tokens=options["input_tokens"], output_tokens=options["output_tokens"]
+            input_tokens=options["input_tokens"],
+            output_tokens=options["output_tokens"],
+            output_spread=options["output_spread"],
         ),
         weights=weights,
         queue_s=options["queue_s"],

@@ -72,6 +72,8 @@ def _print_promises(held: Sequence[Promise]) -> None:
         ("ENGINE", "USERS", "THROUGH THE GATEWAY", "MEASURED", ""),
         [(p.engine, str(p.users), p.what, p.measured, _VERDICTS[p.kept]) for p in held],
     )
+    if any(each.kept is None for each in held):
+        click.echo("remedy: what cannot be told takes more repeats (--repeats 8)")
 
 
 def _write_svg(result: Result, path: Path | None) -> None:

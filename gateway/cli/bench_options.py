@@ -134,6 +134,14 @@ PROMPT_OPTIONS = (
         help="max_tokens of each request.",
     ),
     click.option(
+        "--output-spread",
+        type=click.FloatRange(0, 0.9),
+        default=0.0,
+        show_default=True,
+        metavar="SHARE",
+        help="Made prompts: answers are between 1 - SHARE and 1 + SHARE times as long, evenly.",
+    ),
+    click.option(
         "--exact/--no-exact",
         default=None,
         help="Have vLLM and llama-server write exactly that many. Default: with made prompts.",

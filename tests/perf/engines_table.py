@@ -13,6 +13,7 @@ from pathlib import Path
 from gateway.bench.engines.promise import CROWD, promises
 from gateway.bench.result import Result, Step, TargetFacts
 from gateway.bench.result_file import read_result
+from gateway.bench.summary import answer_length
 from gateway.bench.units import UNKNOWN, number, seconds
 
 HERE = Path(__file__).parent
@@ -89,7 +90,7 @@ def _where(result: Result) -> str:
         f"Measured {conditions.started_at} on {machine.cpu}, {machine.cores} cores, "
         f"{machine.memory_bytes / 2**30:.0f} GiB, {gpus}, {machine.system}; "
         f"{'; '.join(versions.values())}. Prompts of {conditions.prompts.input_tokens} tokens, "
-        f"answers of {conditions.prompts.output_tokens}, each measurement "
+        f"answers of {answer_length(conditions.prompts)}, each measurement "
         f"{conditions.duration_s:g} s long, {conditions.repeats} times, raw and gateway by turns."
     )
 

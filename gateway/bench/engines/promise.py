@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from gateway.bench.result import Result, Step
-from gateway.bench.units import seconds
+from gateway.bench.confidence import interval_of_ratio
+from gateway.bench.result import Result, Step, Verdict
+from gateway.bench.units import number, seconds
 
 CROWD = 15
 """Users from which on it is the gateway that makes the difference."""
@@ -23,7 +24,7 @@ class Promise:
     what: str
     measured: str
     kept: bool | None
-    """None: it was measured once, or the repeats lie so far apart that it cannot be told."""
+    """None: it cannot be told from so few repeats, or from ones that lie so far apart."""
 
 
 def promises(result: Result, *, queue_s: float) -> list[Promise]:
@@ -67,21 +68,42 @@ def _first_token(engine: str, users: int, step: Step, queue_s: float) -> Iterato
 
 
 def _throughput(engine: str, users: int, step: Step, alone: Step | None) -> Iterator[Promise]:
-    """Only beside a runner that survived the crowd alone, and where both figures can be used."""
-    if alone is None or _lost(alone) or step.void or alone.void:
+    """Only beside a runner that survived the crowd alone.
+
+    By the interval that the pairs of repeats leave: a promise is neither kept nor broken by chance.
+    """
+    if alone is None or _lost(alone):
         return
     ours, theirs = step.figures.output_tokens_per_s, alone.figures.output_tokens_per_s
-    if not ours or not theirs:
-        return
-    ratio = ours / theirs
-    text = f"{ours:.0f} of {theirs:.0f} tokens/s ({ratio - 1:+.1%})"
-    kept: bool | None = ratio >= 1 - CLOSE
-    if not kept:
-        if step.spread is None or alone.spread is None:
-            kept, text = None, f"{text}, measured once"
-        elif 1 - ratio <= (apart := max(step.spread, alone.spread)):
-            kept, text = None, f"{text}; repeats differ by {apart:.0%}"
+    speeds = f"{number(ours)} of {number(theirs)} tokens/s"
+    spoilt = {verdict.message for verdict in (*step.verdicts, *alone.verdicts) if _spoils(verdict)}
+    ratio = interval_of_ratio(_speeds(step), _speeds(alone))
+    kept: bool | None = None
+    if spoilt:
+        text = "; ".join(sorted(spoilt))
+    elif ratio is None:
+        once = min(len(step.repeats), len(alone.repeats)) < 2
+        text = f"{speeds}, {'measured once' if once else 'with a repeat that delivered nothing'}"
+    else:
+        text = f"{_change(ratio.mean)}, between {_change(ratio.low)} and {_change(ratio.high)}"
+        if not (step.void or alone.void):
+            text = f"{speeds}: {text}"
+        if not ratio.low < 1 - CLOSE <= ratio.high:
+            kept = ratio.low >= 1 - CLOSE
     yield Promise(engine, users, "as fast as alone, within 3 %", text, kept)
+
+
+def _spoils(verdict: Verdict) -> bool:
+    """Whether it makes pairs worthless too. Repeats that disagree do it only if pairs do."""
+    return verdict.voids and verdict.name != "disagree"
+
+
+def _speeds(step: Step) -> list[float]:
+    return [figures.output_tokens_per_s or 0.0 for figures in step.repeats]
+
+
+def _change(ratio: float) -> str:
+    return f"{ratio - 1:+.1%}".replace("%", " %")
 
 
 def _lost(step: Step) -> int:

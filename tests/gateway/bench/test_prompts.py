@@ -65,11 +65,27 @@ def test_made_prompts_have_their_length_and_their_seed() -> None:
     assert made != synthetic_prompts(100, 20, words=90, seed=5, exact=True, count=3)
 
 
+@pytest.mark.parametrize("spread", [0.0, 0.5, 0.9])
+def test_answers_of_made_prompts_lie_evenly_around_their_mean(spread: float) -> None:
+    made = synthetic_prompts(100, 100, words=90, seed=4, exact=True, spread=spread, count=32)
+    lengths = [prompt.max_tokens for prompt in made.prompts]
+    assert sum(lengths) / 32 == pytest.approx(100, abs=0.5)
+    assert min(lengths) == pytest.approx(100 * (1 - spread), abs=4)
+    assert max(lengths) == pytest.approx(100 * (1 + spread), abs=4)
+    assert len(set(lengths)) == (32 if spread else 1)
+    assert made.facts.output_spread == spread
+
+
+def test_an_answer_is_never_shorter_than_a_token() -> None:
+    made = synthetic_prompts(8, 1, words=8, seed=4, exact=True, spread=0.9)
+    assert {prompt.max_tokens for prompt in made.prompts} == {1, 2}
+
+
 def test_no_two_requests_with_made_prompts_begin_alike() -> None:
-    bodies = tuple(f'{{"content":"{LEAD} and {n}"}}'.encode() for n in range(2))
+    bodies = tuple(f'{{"content":"{LEAD} = {n}"}}'.encode() for n in range(2))
     next_body = supply(bodies, "seed")
     sent = [json.loads(next_body())["content"] for _ in range(50)]
-    leads = {text.partition(" and ")[0] for text in sent}
+    leads = {text.partition(" = ")[0] for text in sent}
     assert len(leads) == 50
     assert all(len(lead.split()) == LEAD_WORDS for lead in leads)
     assert {word for lead in leads for word in lead.split()} <= set(WORDS)
@@ -82,6 +98,14 @@ def test_prompts_of_a_file_are_asked_in_turn_and_unchanged() -> None:
     assert sorted(first) == sorted(bodies)
     assert first == second
     assert supply(bodies, "seed")() == first[0]
+
+
+def test_all_that_are_compared_are_asked_in_the_same_order_but_never_the_same() -> None:
+    bodies = tuple(f"{LEAD} = {n}".encode() for n in range(9))
+    raw, queued = supply(bodies, "seed", "raw"), supply(bodies, "seed", "gateway")
+    pairs = [(raw().partition(b" = "), queued().partition(b" = ")) for _ in range(20)]
+    assert all(one[2] == other[2] for one, other in pairs)
+    assert all(one[0] != other[0] for one, other in pairs)
 
 
 @pytest.mark.parametrize(

@@ -5,20 +5,21 @@ from dataclasses import replace
 import pytest
 
 from gateway.bench.engines.promise import Promise, promises
+from gateway.bench.measure import Measured
 from gateway.bench.result import Step
 from tests.gateway.bench.made import measured, result, step, timeline
 
 CROWD = 50
 
 
-def fast(count: int = 120) -> object:
+def fast(count: int = 120) -> Measured:
     return measured(*(timeline(n % CROWD, queue_s=3.0) for n in range(count)))
 
 
-def pair(gateway: object, raw: object | None = None, users: int = CROWD) -> list[Step]:
+def pair(gateway: Measured, raw: Measured | None = None, users: int = CROWD) -> list[Step]:
     made = []
     for name, each in (("raw", raw or fast()), ("gateway", gateway)):
-        made.append(step(name, users, each, each))  # type: ignore[arg-type]
+        made.append(step(name, users, each, each))
     return made
 
 
@@ -45,7 +46,7 @@ def test_a_lost_answer_breaks_the_first_promise(outcome: str) -> None:
 
 
 def test_a_refusal_is_honest_only_if_it_says_when_to_come_back() -> None:
-    def refusing(told: bool) -> object:
+    def refusing(told: bool) -> Measured:
         no = timeline(pieces=0, refused=503, told_to_come_back=told)
         return measured(*(timeline(n) for n in range(100)), no)
 
@@ -59,12 +60,57 @@ def test_waiting_beyond_the_budget_is_told() -> None:
     assert by_what(*pair(fast()), queue_s=2.0)["waits within the budget"].kept is False
 
 
-def test_slower_than_alone_is_broken_unless_the_repeats_say_that_nobody_knows() -> None:
-    what = "as fast as alone, within 3 %"
-    assert by_what(*pair(fast(108)))[what].kept is False
-    raw, queued = pair(fast(108))
-    assert by_what(replace(raw, spread=0.2), queued)[what].kept is None
-    assert by_what(raw, replace(queued, spread=None))[what].kept is None
+def repeated(name: str, *counts: int, cpu_share: float = 0.1) -> Step:
+    """So many answers in each repeat."""
+    return step(name, CROWD, *(replace(fast(count), cpu_share=cpu_share) for count in counts))
+
+
+AS_FAST = "as fast as alone, within 3 %"
+
+
+@pytest.mark.parametrize(
+    ("raw", "gateway", "kept"),
+    [
+        ((1000, 1010, 990), (995, 1012, 980), True),
+        ((1000, 1010, 990), (900, 910, 895), False),
+        ((1000, 1010, 990), (960, 990, 950), None),
+        ((1000, 1010), (1000, 960), None),
+        ((1000, 500, 750), (990, 494, 744), True),
+        ((1000,), (1000,), None),
+        ((1000, 1000), (1000, 0), None),
+    ],
+    ids=[
+        "as-fast",
+        "slower",
+        "about-3-percent-slower",
+        "two-pairs-that-differ",
+        "repeats-that-disagree-in-pairs-that-agree",
+        "once",
+        "stood-still",
+    ],
+)
+def test_throughput_is_judged_by_what_the_pairs_leave_open(
+    raw: tuple[int, ...], gateway: tuple[int, ...], kept: bool | None
+) -> None:
+    held = by_what(repeated("raw", *raw), repeated("gateway", *gateway))[AS_FAST]
+    assert held.kept is kept, held.measured
+
+
+def test_an_interval_is_told_with_the_figures_that_it_comes_from() -> None:
+    held = by_what(repeated("raw", 1000, 1010, 990), repeated("gateway", 960, 990, 950))[AS_FAST]
+    assert held.measured == "1063 of 1100 tokens/s: -3.3 %, between -6.2 % and -0.4 %"
+
+
+def test_figures_of_repeats_that_disagree_are_not_told() -> None:
+    held = by_what(repeated("raw", 1000, 500), repeated("gateway", 990, 500))[AS_FAST]
+    assert "tokens/s" not in held.measured
+
+
+def test_a_generator_that_was_the_bottleneck_judges_nothing() -> None:
+    busy = repeated("gateway", 100, 100, cpu_share=0.99)
+    held = by_what(repeated("raw", 1000, 1000), busy)[AS_FAST]
+    assert held.kept is None
+    assert "generator" in held.measured
 
 
 def test_a_runner_that_did_not_survive_alone_sets_no_pace() -> None:
