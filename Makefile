@@ -11,6 +11,8 @@ COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --gen
 # What `make runners` installed, for the tests that want the real thing.
 LCP := $(wildcard $(CURDIR)/.runners/llama-cpp-python/bin/python)
 VLLM := $(wildcard $(CURDIR)/.runners/vllm/bin/python)
+# All cores but one: an engine that shares them with the load loses what the load takes.
+ENGINE_CORES := $(shell n=$$(nproc 2>/dev/null || echo 1); [ "$$n" -lt 2 ] || echo --engine-cores $$((n - 1)))
 REAL_RUNNERS := $(if $(LCP),SLUICEGATE_TEST_LLAMA_CPP_PYTHON=$(LCP)) $(if $(VLLM),SLUICEGATE_TEST_VLLM_PYTHON=$(VLLM))
 
 .PHONY: help run test quick check format bench eval gray engines constraints schema runners clean
@@ -48,7 +50,8 @@ gray: $(VENV)/.dev ## fifteen people on one to four slots, see tests/perf/README
 
 engines: $(VENV)/.dev ## every engine here under the same load, see tests/perf/README.md
 	@$(BIN)/sluicegate bench engines $(if $(LCP),--llama-cpp-python .runners/llama-cpp-python/bin/python) \
-	  $(if $(VLLM),--vllm .runners/vllm/bin/python) --duration 5s --input-tokens 32 --output-tokens 16 \
+	  $(if $(VLLM),--vllm .runners/vllm/bin/python) $(ENGINE_CORES) \
+	  --duration 5s --repeats 8 --input-tokens 32 --output-tokens 16 \
 	  --json tests/perf/engines.json --html tests/perf/engines.html --svg tests/perf/engines.svg $(ARGS); \
 	  code=$$?; $(BIN)/python -m tests.perf.engines_table && exit $$code
 

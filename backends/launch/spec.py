@@ -43,6 +43,8 @@ class LaunchSpec:
     """How long one start may take until the runner answers."""
     gpu_layers: int | None = None
     """Layers to put on the GPU (the llama.cpp family)."""
+    threads: int | None = None
+    """Threads that compute (the llama.cpp family)."""
 
     def command_words(self) -> tuple[str, ...]:
         """`command`, split; empty when none is given. Raises `LaunchError` on unbalanced quotes."""

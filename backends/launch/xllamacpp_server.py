@@ -38,6 +38,7 @@ def _parse(argv: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--parallel", type=int, default=1)
     parser.add_argument("--context", type=int, default=0)
     parser.add_argument("--gpu-layers", type=int, default=-1)
+    parser.add_argument("--threads", type=int, default=-1)
     parser.add_argument(
         "--set",
         action="append",
@@ -55,6 +56,7 @@ def _params(options: argparse.Namespace) -> xllamacpp.CommonParams:
     params.n_parallel = options.parallel
     params.n_ctx = options.context
     params.n_gpu_layers = options.gpu_layers
+    params.cpuparams.n_threads = options.threads
     for text in options.set:
         _set_field(params, text)
     params.hostnames = [options.host]

@@ -14,6 +14,7 @@ from typing import Any
 import click
 
 from gateway.bench.benchmark import PromptWish
+from gateway.bench.engines.cores import Cores, CoresMissing, share_out
 from gateway.bench.engines.engine import COMPARED, Engine, Wish, find
 from gateway.bench.engines.sweep import Comparison, Course, sweep
 from gateway.bench.engines.weights import Weights
@@ -43,6 +44,13 @@ _PYTHON = click.Path(exists=True, dir_okay=False)
     show_default=True,
     metavar="N,N",
     help="llama.cpp is started once with each of these.",
+)
+@click.option(
+    "--engine-cores",
+    type=click.IntRange(1, 4096),
+    metavar="N",
+    help="Keep each engine to so many cores, load and gateway to the others. Default: all share "
+    "all, and an engine loses what load and gateway take.",
 )
 @click.option("--vllm-slots", type=click.IntRange(1, 4096), default=64, show_default=True)
 @click.option("--llama-cpp-python", metavar="PYTHON", type=_PYTHON, help="Interpreter that has it.")
@@ -102,6 +110,7 @@ def engines(**options: Any) -> None:
     """
     out = {name: options[name] for name in ("json_file", "csv_file", "html_file", "svg_file")}
     refuse_unwritable(out)
+    cores = _cores(options["engine_cores"])
     with tempfile.TemporaryDirectory(prefix="sluicegate-engines-") as folder:
         weights = Weights(Path(folder), options["gguf"], options["hugging_face"])
         here, missing = find(_wish(options), weights)
@@ -109,7 +118,7 @@ def engines(**options: Any) -> None:
         for each in missing:
             progress.say(f"{each.name} is left out: {each.remedy}")
         busy = busy_remark(os.getloadavg()[0], os.cpu_count() or 1)
-        comparison = _compare(here, _course(options, weights), progress) if here else None
+        comparison = _compare(here, _course(options, weights, cores), progress) if here else None
     missing += comparison.failed if comparison else ()
     result = comparison.result if comparison else None
     sys.exit(report(result, missing, out, busy=busy, queue_s=options["queue_s"]))
@@ -133,11 +142,21 @@ def _wish(options: dict[str, Any]) -> Wish:
         llama_cpp_python=options["llama_cpp_python"],
         vllm=options["vllm"],
         context=2 * (options["input_tokens"] + options["output_tokens"]) + 256,
+        cores=options["engine_cores"],
         only=frozenset(options["only"]) or frozenset(COMPARED),
     )
 
 
-def _course(options: dict[str, Any], weights: Weights) -> Course:
+def _cores(engine: int | None) -> Cores | None:
+    if engine is None:
+        return None
+    try:
+        return share_out(engine)
+    except CoresMissing as error:
+        raise click.UsageError(f"--engine-cores: {error}") from error
+
+
+def _course(options: dict[str, Any], weights: Weights, cores: Cores | None) -> Course:
     return Course(
         plan=_plan(options),
         prompts=PromptWish(
@@ -148,6 +167,7 @@ def _course(options: dict[str, Any], weights: Weights) -> Course:
         weights=weights,
         queue_s=options["queue_s"],
         command=tuple(command_line(sys.argv[1:])),
+        cores=cores,
     )
 
 

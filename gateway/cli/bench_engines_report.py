@@ -37,6 +37,8 @@ def report(
             click.echo(f"{each.name}: {each.remedy}", err=True)
         click.echo("no engine could be measured: there is nothing to report", err=True)
         return EXIT_NOTHING
+    write_files(result, {name: path for name, path in out.items() if name != "svg_file"})
+    _write_svg(result, out["svg_file"])
     print_table(*table(result.steps))
     for note in (*notes(result), *filter(None, (busy,))):
         click.echo(note)
@@ -44,8 +46,6 @@ def report(
     _print_promises(held)
     for each in missing:
         click.echo(f"not measured: {each.name}: {each.remedy}")
-    write_files(result, {name: path for name, path in out.items() if name != "svg_file"})
-    _write_svg(result, out["svg_file"])
     if result.interrupted:
         return EXIT_INTERRUPTED
     return EXIT_NOTHING if any(each.kept is False for each in held) else 0

@@ -124,6 +124,7 @@ class Attendant:
             port=launch.port,
             ready_s=launch.ready_s,
             gpu_layers=launch.gpu_layers,
+            threads=launch.threads,
         )
         self._launched = LaunchedRunner(
             spec, on_progress=self._progress, on_state=self._launch_state

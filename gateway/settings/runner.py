@@ -152,6 +152,11 @@ class LaunchSettings(Section):
         default=None,
         description="llama.cpp layers to put on the GPU; -1 is all. Default: the runner's choice.",
     )
+    threads: Annotated[Whole, Field(ge=1, le=1024)] | None = Field(
+        default=None,
+        description="Threads that llama.cpp computes with. Default: the runner's choice, as a rule "
+        "every core; one less leaves the gateway a core of its own.",
+    )
 
 
 class RunnerSettings(Section):

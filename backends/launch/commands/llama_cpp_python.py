@@ -23,6 +23,8 @@ def command(spec: LaunchSpec, machine: Machine, port: int) -> Command:
         ("--model_alias", model.name),
         ("--n_ctx", spec.context),
         ("--n_gpu_layers", spec.gpu_layers),
+        ("--n_threads", spec.threads),
+        ("--n_threads_batch", spec.threads),
     )
     # By default a new request cuts the running one short, and its caller takes that for the end.
     fixed = ("--interrupt_requests", "False", *address(port))

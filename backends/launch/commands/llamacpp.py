@@ -48,6 +48,7 @@ def _llama_server(spec: LaunchSpec, server: tuple[str, ...], port: int, model: M
         ("-np", spec.parallel),
         ("-c", _shared_context(spec)),
         ("-ngl", spec.gpu_layers),
+        ("-t", spec.threads),
     )
     # GET /props needs no flag; `--props` would let callers change the server's settings.
     argv = (*server, *chosen, "--metrics", "--slots", *spec.args, *address(port))
@@ -61,6 +62,7 @@ def _xllamacpp(spec: LaunchSpec, python: str, port: int, model: Model) -> Comman
         ("--parallel", spec.parallel),
         ("--context", _shared_context(spec)),
         ("--gpu-layers", spec.gpu_layers),
+        ("--threads", spec.threads),
     )
     argv = (python, str(_XLLAMACPP_SERVER), *chosen, *spec.args, *address(port))
     # Safe path: the script's own folder would otherwise come first where modules are looked for.

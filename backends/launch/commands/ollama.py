@@ -14,6 +14,7 @@ def command(spec: LaunchSpec, machine: Machine, port: int) -> Command:
     refuse(spec, "model", pulled)
     refuse(spec, "model_name", pulled)
     refuse(spec, "gpu_layers", "it decides by itself; remove the option")
+    refuse(spec, "threads", "a model has them as `PARAMETER num_thread` in its Modelfile")
     limits = {"OLLAMA_NUM_PARALLEL": spec.parallel, "OLLAMA_CONTEXT_LENGTH": spec.context}
     env = {name: str(value) for name, value in limits.items() if value is not None}
     env = {**env, **spec.env, "OLLAMA_HOST": f"{HOST}:{port}"}

@@ -23,6 +23,7 @@ _MODULE = ("-m", "vllm.entrypoints.openai.api_server", "--model")
 def command(spec: LaunchSpec, machine: Machine, port: int) -> Command:
     """Take the given command, else vLLM beside the interpreter, on the PATH, or as our module."""
     refuse(spec, "gpu_layers", "it keeps the whole model on the GPU; remove the option")
+    refuse(spec, "threads", "on a CPU it takes cores: `env: {VLLM_CPU_OMP_THREADS_BIND: 0-3}`")
     model = find_model(spec, machine)
     if spec.model == BUILTIN:
         raise LaunchError(

@@ -30,12 +30,14 @@ class Engine:
     backend: BackendKind
     spec: LaunchSpec
     slots: int
+    cores: int | None = None
+    """Processor cores that it was kept to; None: it shares all with load and gateway."""
 
     @property
     def flags(self) -> tuple[str, ...]:
         """What it was started with beyond the model, for the report."""
         spec = self.spec
-        told = (("parallel", spec.parallel), ("context", spec.context))
+        told = (("parallel", spec.parallel), ("context", spec.context), ("cores", self.cores))
         return (*(f"{name}={value}" for name, value in told if value is not None), *spec.args)
 
 
@@ -59,6 +61,8 @@ class Wish:
     vllm: str | None = None
     context: int = 1024
     """Tokens of one request, prompt and answer together."""
+    cores: int | None = None
+    """Processor cores that each engine is kept to."""
     only: frozenset[str] = frozenset(COMPARED)
 
 
@@ -98,9 +102,10 @@ def _llamacpp(name: str, slots: int, wish: Wish, weights: Weights) -> Engine:
         model_name=weights.name,
         parallel=slots,
         context=wish.context,
+        threads=wish.cores,
         env=_SPARING,
     )
-    return Engine(name, "llamacpp", spec, slots)
+    return Engine(name, "llamacpp", spec, slots, wish.cores)
 
 
 def _llama_cpp_python(wish: Wish, weights: Weights) -> Engine:
@@ -111,9 +116,10 @@ def _llama_cpp_python(wish: Wish, weights: Weights) -> Engine:
         model_name=weights.name,
         context=wish.context,
         python=wish.llama_cpp_python,
+        threads=wish.cores,
         env=_SPARING,
     )
-    return Engine(spec.name, "llama-cpp-python", spec, 1)
+    return Engine(spec.name, "llama-cpp-python", spec, 1, wish.cores)
 
 
 def _vllm(wish: Wish, weights: Weights) -> Engine:
@@ -124,13 +130,20 @@ def _vllm(wish: Wish, weights: Weights) -> Engine:
         model_name=weights.name,
         context=wish.context,
         python=wish.vllm,
-        env=_VLLM,
+        env=_VLLM | _vllm_threads(wish.cores),
     )
-    return Engine(spec.name, "vllm", spec, wish.vllm_slots)
+    return Engine(spec.name, "vllm", spec, wish.vllm_slots, wish.cores)
+
+
+def _vllm_threads(cores: int | None) -> dict[str, str]:
+    """It binds its threads to cores that it chooses itself, and keeps one of them free."""
+    if cores is None:
+        return {}
+    return {"VLLM_CPU_OMP_THREADS_BIND": "nobind", "OMP_NUM_THREADS": str(cores)}
 
 
 def _ollama(wish: Wish, weights: Weights) -> Engine:
     # It is asked with its own default, one request at a time: the figure that people have.
     folder = weights.folder / "ollama"
     spec = LaunchSpec("Ollama", "ollama", context=wish.context, env={"OLLAMA_MODELS": str(folder)})
-    return Engine(spec.name, "ollama", spec, 1)
+    return Engine(spec.name, "ollama", spec, 1, wish.cores)

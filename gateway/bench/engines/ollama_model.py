@@ -14,13 +14,13 @@ from gateway.bench.engines.weights import Weights
 _TAKING_IN_S = 300.0
 
 
-async def take_in(spec: LaunchSpec, weights: Weights, url: str) -> None:
-    """`ollama create`, on the daemon at `url`. Raises `LaunchError` with what it said.
+async def take_in(spec: LaunchSpec, weights: Weights, url: str, threads: int | None) -> None:
+    """`ollama create`, on the daemon at `url`, of a model that computes with so many threads.
 
-    Cancelling it ends the command.
+    Raises `LaunchError` with what it said. Cancelling it ends the command.
     """
     file = weights.folder / "Modelfile"
-    await asyncio.to_thread(_write, file, weights.for_llama_cpp())
+    await asyncio.to_thread(_write, file, weights.for_llama_cpp(), threads)
     program = (*spec.command_words(), survey(spec).programs.get("ollama", "ollama"))[0]
     process = await asyncio.create_subprocess_exec(
         program,
@@ -48,5 +48,8 @@ async def take_in(spec: LaunchSpec, weights: Weights, url: str) -> None:
         raise LaunchError(spec.name, f"`ollama create` failed: {said}")
 
 
-def _write(file: Path, gguf: Path) -> None:
-    file.write_text(f"FROM {gguf.resolve()}\n", encoding="utf-8")
+def _write(file: Path, gguf: Path, threads: int | None) -> None:
+    lines = [f"FROM {gguf.resolve()}"]
+    if threads is not None:
+        lines.append(f"PARAMETER num_thread {threads}")
+    file.write_text("\n".join(lines) + "\n", encoding="utf-8")

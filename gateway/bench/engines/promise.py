@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from gateway.bench.confidence import interval_of_ratio
+from gateway.bench.confidence import LEAST_PAIRS, interval_of_ratio
 from gateway.bench.result import Result, Step, Verdict
 from gateway.bench.units import number, seconds
 
@@ -74,22 +74,23 @@ def _throughput(engine: str, users: int, step: Step, alone: Step | None) -> Iter
     """
     if alone is None or _lost(alone):
         return
-    ours, theirs = step.figures.output_tokens_per_s, alone.figures.output_tokens_per_s
-    speeds = f"{number(ours)} of {number(theirs)} tokens/s"
     spoilt = {verdict.message for verdict in (*step.verdicts, *alone.verdicts) if _spoils(verdict)}
     ratio = interval_of_ratio(_speeds(step), _speeds(alone))
+    pairs = min(len(step.repeats), len(alone.repeats))
     kept: bool | None = None
     if spoilt:
         text = "; ".join(sorted(spoilt))
-    elif ratio is None:
-        once = min(len(step.repeats), len(alone.repeats)) < 2
-        text = f"{speeds}, {'measured once' if once else 'with a repeat that delivered nothing'}"
-    else:
-        text = f"{_change(ratio.mean)}, between {_change(ratio.low)} and {_change(ratio.high)}"
-        if not (step.void or alone.void):
-            text = f"{speeds}: {text}"
+    elif ratio is not None:
+        text = f"{_change(ratio.middle)}, between {_change(ratio.low)} and {_change(ratio.high)}"
         if not ratio.low < 1 - CLOSE <= ratio.high:
             kept = ratio.low >= 1 - CLOSE
+    elif pairs < LEAST_PAIRS:
+        text = f"{pairs} of the {LEAST_PAIRS} repeats that it takes"
+    else:
+        text = "nothing was delivered in one of the repeats"
+    if not (step.void or alone.void):
+        ours, theirs = step.figures.output_tokens_per_s, alone.figures.output_tokens_per_s
+        text = f"{number(ours)} of {number(theirs)} tokens/s: {text}"
     yield Promise(engine, users, "as fast as alone, within 3 %", text, kept)
 
 

@@ -10,10 +10,12 @@ from dataclasses import dataclass, replace
 from backends.launch.errors import LaunchError
 from backends.launch.runner import LaunchedRunner
 from gateway.bench.benchmark import PromptWish, benchmark
+from gateway.bench.engines.cores import Cores, kept_to
 from gateway.bench.engines.engine import Engine, Missing
 from gateway.bench.engines.front import gateway_before
 from gateway.bench.engines.ollama_model import take_in
 from gateway.bench.engines.weights import Weights
+from gateway.bench.machine import this_machine
 from gateway.bench.plan import Plan, Target
 from gateway.bench.preflight import TargetUnusable
 from gateway.bench.result import Result
@@ -31,6 +33,8 @@ class Course:
     weights: Weights
     queue_s: float
     command: tuple[str, ...]
+    cores: Cores | None = None
+    """None: engine, gateway and load share all there are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,14 +60,19 @@ async def sweep(
     """
     results: list[Result] = []
     failed: list[Missing] = []
-    for engine in engines:
-        if stop.is_set():
-            break
-        try:
-            results.append(await _one(engine, course, watcher=watcher, stop=stop, say=say))
-        except (LaunchError, TargetUnusable) as error:
-            failed.append(Missing(engine.name, str(error)))
-            say(f"{engine.name}: {str(error).partition(chr(10))[0]}")
+    machine = await asyncio.to_thread(this_machine)  # all of it, also where we keep to a part
+    with kept_to(course.cores.load if course.cores else None):
+        for engine in engines:
+            if stop.is_set():
+                break
+            try:
+                found = await _one(engine, course, watcher=watcher, stop=stop, say=say)
+            except (LaunchError, TargetUnusable) as error:
+                failed.append(Missing(engine.name, str(error)))
+                say(f"{engine.name}: {str(error).partition(chr(10))[0]}")
+            else:
+                whole = replace(found.conditions, machine=machine)
+                results.append(replace(found, conditions=whole))
     return Comparison(together(results), tuple(failed))
 
 
@@ -92,9 +101,10 @@ async def _targets(
         say(f"starting {engine.name} …")
         runner = LaunchedRunner(engine.spec, grace_s=_GRACE_S)
         stack.push_async_callback(runner.stop)
-        await runner.start()
+        with kept_to(course.cores.engine if course.cores else None):
+            await runner.start()
         if engine.backend == "ollama":
-            await take_in(engine.spec, course.weights, runner.url)
+            await take_in(engine.spec, course.weights, runner.url, engine.cores)
         front = await stack.enter_async_context(
             gateway_before(
                 engine,

@@ -25,8 +25,8 @@ def argv(backend: str, machine: Machine, **spec: Any) -> str:
 
 
 def test_llama_server_gets_every_option_and_its_endpoints_switched_on() -> None:
-    line = argv("llamacpp", SERVER, model="m", parallel=2, context=512, gpu_layers=9)
-    chosen = "-m /models/tiny.gguf --alias tiny -np 2 -c 1024 -ngl 9 --metrics --slots"
+    line = argv("llamacpp", SERVER, model="m", parallel=2, context=512, gpu_layers=9, threads=3)
+    chosen = "-m /models/tiny.gguf --alias tiny -np 2 -c 1024 -ngl 9 -t 3 --metrics --slots"
     assert line == f"/bin/llama-server {chosen} {LISTEN}"
 
 
@@ -41,6 +41,7 @@ def test_the_wheel_is_taken_before_a_llama_server_on_the_path() -> None:
     assert line.startswith("/py /")
     assert "xllamacpp_server.py --model /models/tiny.gguf --alias tiny --parallel 2" in line
     assert line.endswith(f"--context 1024 {LISTEN}")
+    assert "--threads 3 " in argv("llamacpp", both, model="m", threads=3)
 
 
 def test_a_given_command_is_taken_before_everything_else() -> None:
@@ -80,6 +81,11 @@ def test_llama_cpp_python_never_interrupts_a_request_whatever_the_operator_says(
     chosen = "--model /models/tiny.gguf --model_alias tiny --n_ctx 512 --n_gpu_layers 0"
     fixed = f"--interrupt_requests True --interrupt_requests False {LISTEN}"
     assert line == f"/py -m llama_cpp.server {chosen} {fixed}"
+
+
+def test_llama_cpp_python_computes_prompts_and_answers_with_as_many_threads() -> None:
+    line = argv("llama-cpp-python", LCP, model="m", threads=3)
+    assert "--n_threads 3 --n_threads_batch 3 " in line
 
 
 def test_llama_cpp_python_fetches_a_quantisation_from_the_hub() -> None:
@@ -160,6 +166,8 @@ def test_the_operators_environment_is_laid_over_ours() -> None:
         ("vllm", HUB, {"model": "org/M"}, "pip install 'sluicegate[vllm]'"),
         ("vllm", BARE, {"model": "builtin"}, "backends.builtin.export_hf"),
         ("vllm", HUB, {"model": "org/M", "gpu_layers": 1}, "`gpu_layers: 1` means nothing"),
+        ("vllm", HUB, {"model": "org/M", "threads": 1}, "VLLM_CPU_OMP_THREADS_BIND"),
+        ("ollama", BARE, {"threads": 1}, "num_thread"),
         ("ollama", BARE, {}, "https://ollama.com/download"),
         ("ollama", BARE, {"model": "llama3"}, "name one in the target"),
     ],

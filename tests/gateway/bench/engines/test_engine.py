@@ -39,6 +39,15 @@ def test_llama_cpp_is_taken_once_for_each_number_of_slots(
     assert here[1].flags == ("parallel=4", "context=1024")
 
 
+def test_an_engine_computes_with_as_many_threads_as_it_has_cores(weights: Weights) -> None:
+    wish = Wish(cores=3, llama_cpp_python="/bin/sh", vllm="/bin/sh", slots=(1,))
+    here, _ = find(wish, weights)
+    named = {each.backend: each for each in here}
+    assert named["llama-cpp-python"].spec.threads == 3
+    assert named["vllm"].spec.env["OMP_NUM_THREADS"] == "3"
+    assert all("cores=3" in each.flags for each in here)
+
+
 def test_an_interpreter_that_is_given_is_believed_to_have_the_engine(weights: Weights) -> None:
     wish = Wish(llama_cpp_python="/bin/sh", only=frozenset({"llama-cpp-python"}))
     here, _ = find(wish, weights)

@@ -19,7 +19,7 @@ def fast(count: int = 120) -> Measured:
 def pair(gateway: Measured, raw: Measured | None = None, users: int = CROWD) -> list[Step]:
     made = []
     for name, each in (("raw", raw or fast()), ("gateway", gateway)):
-        made.append(step(name, users, each, each))
+        made.append(step(name, users, *(each,) * 6))
     return made
 
 
@@ -42,7 +42,7 @@ def test_a_lost_answer_breaks_the_first_promise(outcome: str) -> None:
     lost = measured(*(timeline(n) for n in range(119)), timeline(outcome=outcome))
     held = by_what(*pair(lost))["answered or told when to come back"]
     assert held.kept is False
-    assert "2 lost" in held.measured
+    assert "6 lost" in held.measured
 
 
 def test_a_refusal_is_honest_only_if_it_says_when_to_come_back() -> None:
@@ -68,24 +68,25 @@ def repeated(name: str, *counts: int, cpu_share: float = 0.1) -> Step:
 AS_FAST = "as fast as alone, within 3 %"
 
 
+ALONE = (1000, 1010, 990, 1005, 995, 1000)
+
+
 @pytest.mark.parametrize(
     ("raw", "gateway", "kept"),
     [
-        ((1000, 1010, 990), (995, 1012, 980), True),
-        ((1000, 1010, 990), (900, 910, 895), False),
-        ((1000, 1010, 990), (960, 990, 950), None),
-        ((1000, 1010), (1000, 960), None),
-        ((1000, 500, 750), (990, 494, 744), True),
-        ((1000,), (1000,), None),
-        ((1000, 1000), (1000, 0), None),
+        (ALONE, (995, 1012, 980, 995, 992, 995), True),
+        (ALONE, (900, 910, 895, 905, 900, 890), False),
+        (ALONE, (960, 990, 950, 985, 965, 990), None),
+        ((1000, 500, 750, 800, 900, 600), (990, 495, 744, 790, 890, 595), True),
+        (ALONE[:5], (500, 500, 500, 500, 500), None),
+        (ALONE, (1000, 1000, 0, 1000, 1000, 1000), None),
     ],
     ids=[
         "as-fast",
         "slower",
         "about-3-percent-slower",
-        "two-pairs-that-differ",
         "repeats-that-disagree-in-pairs-that-agree",
-        "once",
+        "too-few",
         "stood-still",
     ],
 )
@@ -97,8 +98,14 @@ def test_throughput_is_judged_by_what_the_pairs_leave_open(
 
 
 def test_an_interval_is_told_with_the_figures_that_it_comes_from() -> None:
-    held = by_what(repeated("raw", 1000, 1010, 990), repeated("gateway", 960, 990, 950))[AS_FAST]
-    assert held.measured == "1063 of 1100 tokens/s: -3.3 %, between -6.2 % and -0.4 %"
+    slower = (940, 950, 960, 970, 980, 1000)
+    held = by_what(repeated("raw", *(1000,) * 6), repeated("gateway", *slower))[AS_FAST]
+    assert held.measured == "1063 of 1100 tokens/s: -3.5 %, between -6.0 % and +0.0 %"
+
+
+def test_what_too_few_repeats_lack_is_told() -> None:
+    held = by_what(repeated("raw", 1000), repeated("gateway", 990))[AS_FAST]
+    assert held.measured == "1089 of 1100 tokens/s: 1 of the 6 repeats that it takes"
 
 
 def test_figures_of_repeats_that_disagree_are_not_told() -> None:
