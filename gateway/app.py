@@ -6,11 +6,12 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable, Iterable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, cast
 
 from prometheus_client.core import Metric
 from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp, Receive, Scope, Send
+from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from gateway.admission import LocalGate, SharedGate
 from gateway.admission.library import library_of
@@ -115,6 +116,9 @@ class Gateway:
         """The application: serve it between `start` and `aclose`."""
         if settings.server.cors_origins:
             self.asgi = _with_cors(self.asgi, settings.server.cors_origins)
+        if settings.server.trusted_proxies:
+            trusted = list(settings.server.trusted_proxies)
+            self.asgi = cast("ASGIApp", ProxyHeadersMiddleware(cast("Any", self.asgi), trusted))
 
     @property
     def table(self) -> RouteTable:

@@ -135,6 +135,17 @@ def _cors_origin(origin: str) -> str:
 CorsOrigin = Annotated[str, AfterValidator(_cors_origin), _hint("scheme://host:port, or '*'")]
 
 
+def _proxy(text: str) -> str:
+    try:
+        return str(ipaddress.ip_network(text) if "/" in text else ipaddress.ip_address(text))
+    except ValueError as fault:
+        wrong = "has bits set behind its mask" if "host bits" in str(fault) else "not an address"
+        raise refusal(wrong, "give 10.0.0.7, or a network such as 10.0.0.0/8") from fault
+
+
+TrustedProxy = Annotated[str, AfterValidator(_proxy), _hint("an IP address, or a network")]
+
+
 def bind_host(host: str) -> str:
     """The host as it is bound. Raises PydanticCustomError for what is none."""
     try:

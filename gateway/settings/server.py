@@ -11,6 +11,7 @@ from gateway.settings.field_types import (
     RunnerUrl,
     Seconds,
     Section,
+    TrustedProxy,
     Whole,
     alternatives,
 )
@@ -72,6 +73,12 @@ class ServerSettings(Section):
         default=(),
         description="Origins of web pages that may call the gateway, default none. "
         "'*' lets every page a user has open do so.",
+    )
+    trusted_proxies: tuple[TrustedProxy, ...] = Field(
+        default=(),
+        description="Reverse proxies, by address or network, whose X-Forwarded-For is believed; "
+        "default none. Without keys callers are told apart by address, and behind a proxy that is "
+        "not named here all of them are one. It must not pass on what callers wrote there alone.",
     )
 
 

@@ -51,6 +51,8 @@ VALUES = [
     ("server: {host: '0.0.0.0:80'}", 1, 'server.host = "0.0.0.0:80": not a host; give an IP'),
     ("server: {host: 127.0.0.256}", 1, "not a host"),
     ("server: {cors_origins: [https://a/]}", 1, 'cors_origins.0 = "https://a/": not an origin'),
+    ("server: {trusted_proxies: [nginx]}", 1, 'trusted_proxies.0 = "nginx": not an address; give'),
+    ("server: {trusted_proxies: [10.0.0.7/8]}", 1, "has bits set behind its mask; give 10.0.0.7"),
     ("log: {level: inf}", 1, "log.level = \"inf\": not one of the choices; did you mean 'info'?"),
     ("log: {level: x}", 1, "give one of debug, info, warning, error"),
     ("log: {access: yes}", 1, 'log.access = "yes": the wrong kind of value; give true or false'),
