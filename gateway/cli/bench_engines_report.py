@@ -20,6 +20,8 @@ EXIT_NOTHING = 1
 EXIT_INTERRUPTED = 130
 _QUIET = 0.3
 """Load average, as a share of the cores, up to which others do not disturb much."""
+_MANY = 8
+"""Repeats that are enough to judge a promise, as a rule, on a machine that does nothing else."""
 _VERDICTS = {True: "kept", False: "BROKEN", None: "cannot be told"}
 
 
@@ -43,7 +45,7 @@ def report(
     for note in (*notes(result), *filter(None, (busy,))):
         click.echo(note)
     held = promises(result, queue_s=queue_s)
-    _print_promises(held)
+    _print_promises(held, result.conditions.repeats)
     for each in missing:
         click.echo(f"not measured: {each.name}: {each.remedy}")
     if result.interrupted:
@@ -64,7 +66,7 @@ def busy_remark(load: float, cores: int) -> str:
     )
 
 
-def _print_promises(held: Sequence[Promise]) -> None:
+def _print_promises(held: Sequence[Promise], repeats: int) -> None:
     if not held:
         return
     click.echo("")
@@ -73,7 +75,8 @@ def _print_promises(held: Sequence[Promise]) -> None:
         [(p.engine, str(p.users), p.what, p.measured, _VERDICTS[p.kept]) for p in held],
     )
     if any(each.kept is None for each in held):
-        click.echo("remedy: what cannot be told takes more repeats (--repeats 8)")
+        more = max(_MANY, 2 * repeats)
+        click.echo(f"remedy: what cannot be told takes more repeats (--repeats {more})")
 
 
 def _write_svg(result: Result, path: Path | None) -> None:
