@@ -14,6 +14,9 @@ from gateway.bench.units import UNKNOWN, number, percent, seconds
 LEAST_CHANGE = 0.02
 """Smaller differences are noise even where repeats happen to agree better."""
 
+_REPEATS = 2
+"""Fewer do not show what chance does to a time or a speed. A request that failed did fail."""
+
 Value = Callable[[Figures], float | None]
 
 
@@ -28,7 +31,8 @@ class Change:
     after: str
     relative: float | None
     meaning: str
-    """`better`, `worse`, `same` (within what repeats differ by), or why nothing can be said."""
+    """`better`, `worse`, `same` (within what repeats differ by), or why nothing can be said: what
+    was measured once may be chance."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +133,8 @@ def _meaning(compared: _Compared, before: Step, after: Step) -> str:
         return "no ratio to 0"
     if abs(change) <= max(LEAST_CHANGE, _noise(compared, before), _noise(compared, after)):
         return "same"
+    if not compared.counts and min(len(before.repeats), len(after.repeats)) < _REPEATS:
+        return "measured once"
     return "better" if (change > 0) is compared.higher_is_better else "worse"
 
 

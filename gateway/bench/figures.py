@@ -22,7 +22,8 @@ def figures(measured: Sequence[Measured], slo: Slo | None, *, users: int | None)
     done = [timeline for timeline in timelines if timeline.completed]
     window_s = fsum(each.window_s for each in measured)
     good = None if slo is None else [timeline for timeline in done if keeps(slo, timeline)]
-    served = _each_user(done)
+    # Arrivals of an open loop are nobody's second: of those, the served ones are the users.
+    served = _each_user(done if users is None else timelines)
     return Figures(
         window_s=window_s,
         sent=len(timelines),
@@ -41,7 +42,7 @@ def figures(measured: Sequence[Measured], slo: Slo | None, *, users: int | None)
         else None,
         requests_per_s=_rate(done, window_s),
         user_tokens_per_s=distribution(
-            tokens / seconds for tokens, seconds in served.values() if seconds > 0
+            tokens / seconds for tokens, seconds in served.values() if done and seconds > 0
         ),
         decode_tokens_per_s=distribution(
             1 / tpot for t in done if (tpot := t.tpot_s) is not None and tpot > 0
@@ -113,10 +114,11 @@ def _input_tokens(done: Iterable[Timeline]) -> int | None:
     return sum(counted) if counted else None
 
 
-def _each_user(done: Iterable[Timeline]) -> dict[int, tuple[int, float]]:
-    """Tokens received, and seconds spent waiting for them."""
+def _each_user(timelines: Iterable[Timeline]) -> dict[int, tuple[int, float]]:
+    """Tokens of whole answers, and seconds spent waiting for them or for nothing."""
     served: defaultdict[int, tuple[int, float]] = defaultdict(lambda: (0, 0.0))
-    for timeline in done:
+    for timeline in timelines:
         tokens, seconds = served[timeline.user]
-        served[timeline.user] = tokens + timeline.tokens, seconds + timeline.e2e_s
+        more = timeline.tokens if timeline.completed else 0
+        served[timeline.user] = tokens + more, seconds + timeline.e2e_s
     return served

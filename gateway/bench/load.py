@@ -34,8 +34,10 @@ class ClosedLoop:
 
     async def run(self, ask: Ask, next_body: NextBody) -> None:
         """Return once all have their last answer. Cancelling it drops requests in flight."""
+        # A user for whom no request is left would close the window before the first answer.
+        most = min(self._users, self._window.room)
         async with asyncio.TaskGroup() as users:
-            for number in range(self._users):
+            for number in range(int(most)):
                 users.create_task(self._user(number, ask, next_body))
 
     async def _user(self, number: int, ask: Ask, next_body: NextBody) -> None:

@@ -84,12 +84,12 @@ def synthetic_prompts(
         output_spread=spread,
     )
     texts = [" ".join([LEAD, *draw.choices(WORDS, k=body)]) for _ in range(count)]
-    lengths = _lengths(output_tokens, spread, count)
+    lengths = answer_lengths(output_tokens, spread, count)
     return Prompts(facts, tuple(map(user_prompt, texts, lengths)))
 
 
-def _lengths(mean: int, spread: float, count: int) -> list[int]:
-    """At even distances and not drawn, so that their mean is the wanted one."""
+def answer_lengths(mean: int, spread: float, count: int) -> list[int]:
+    """Tokens of each answer: at even distances and not drawn, so that their mean is `mean`."""
     places = (2 * (number + 0.5) / count - 1 for number in range(count))
     return [max(1, round(mean * (1 + spread * place))) for place in places]
 

@@ -16,7 +16,9 @@ Path = Literal["raw", "gateway"]
 """Whether a target is a runner itself, or a runner behind the gateway."""
 DialectName = Literal["openai-chat", "openai-completions", "ollama", "anthropic"]
 PromptKind = Literal["fixed", "file", "synthetic"]
-VerdictName = Literal["generator", "disagree", "nothing", "interrupted", "unfair", "short"]
+VerdictName = Literal[
+    "generator", "disagree", "nothing", "interrupted", "coarse", "unfair", "short"
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -182,7 +184,8 @@ class Figures:
     output_tokens_per_s: float | None
     requests_per_s: float | None
     user_tokens_per_s: Distribution | None
-    """Of each user: tokens received, over the time spent waiting for them."""
+    """Of each user: tokens of whole answers, over the time spent waiting, also in vain. In an open
+    loop, of each request that completed."""
     decode_tokens_per_s: Distribution | None
     """Of each request: tokens after the first, over the time since the first."""
     ttft_s: Distribution | None
@@ -211,8 +214,9 @@ class Verdict:
 
     name: VerdictName
     """`generator`: it was the bottleneck. `disagree`: repeats differ too much. `nothing`: no
-    request completed. `interrupted`: stopped early, requests in flight are left out. `unfair`:
-    users got very different shares. `short`: too few requests for a p99."""
+    request completed. `interrupted`: stopped early, requests in flight are left out. `coarse`: the
+    generator was too late for times between tokens. `unfair`: users got very different shares.
+    `short`: too few requests for a p99."""
     message: str
     """For people: what was seen."""
     voids: bool

@@ -120,6 +120,8 @@ async def _unless(stop: asyncio.Event, work: asyncio.Future[Any]) -> None:
 
 
 def _step(plan: Plan, load: Load, target: str, measured: list[Measured]) -> Step:
+    # A repeat that was cut short has lost what was in flight: it would disagree with whole ones.
+    measured = [each for each in measured if not each.interrupted] or measured
     together = figures(measured, plan.slo, users=load.users)
     repeats = tuple(figures([each], plan.slo, users=load.users) for each in measured)
     return Step(

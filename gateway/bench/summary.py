@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from gateway.bench.plan import Load
+from gateway.bench.prompts import answer_lengths
 from gateway.bench.result import Distribution, PromptFacts, Result, Step
 from gateway.bench.units import UNKNOWN, counts, number, percent, seconds
 from gateway.bench.verdict import REMEDIES
@@ -49,8 +50,8 @@ def answer_length(prompts: PromptFacts) -> str:
     mean, spread = prompts.output_tokens, prompts.output_spread
     if not spread:
         return f"at most {mean} tokens"
-    shortest, longest = max(1, round(mean * (1 - spread))), round(mean * (1 + spread))
-    return f"{mean} tokens on average ({shortest} to {longest})"
+    lengths = answer_lengths(mean, spread, prompts.count)
+    return f"{mean} tokens on average ({min(lengths)} to {max(lengths)})"
 
 
 def table(steps: Sequence[Step]) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:

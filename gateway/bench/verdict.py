@@ -18,6 +18,8 @@ LATE_SHARE = 0.05
 every core makes its own measurement late, by less than that as a rule."""
 FAR_APART = 0.15
 """Spread of throughput from which on repeats disagree."""
+COARSE_SHARE = 0.2
+"""The same for times between tokens, which are short: more, and they are said to be rough."""
 UNFAIR = 0.8
 P99_NEEDS = 100
 _PER_USER = 3
@@ -47,6 +49,7 @@ def verdicts(
         )
         if interrupted
         else None,
+        _coarse(together),
         _unfair(together, load),
         _short(together),
     )
@@ -82,6 +85,17 @@ def _generator(figures: Figures) -> Verdict | None:
     return Verdict(name="generator", message=message, voids=True)
 
 
+def _coarse(figures: Figures) -> Verdict | None:
+    gaps, late_s = figures.itl_s, figures.generator_late_s
+    if gaps is None or late_s <= LATE_S or late_s <= COARSE_SHARE * gaps.p50:
+        return None
+    message = (
+        f"times between tokens are good to {seconds(late_s)} only: so late did the generator's "
+        "clock run on average"
+    )
+    return Verdict(name="coarse", message=message, voids=False)
+
+
 def _disagree(repeats: Sequence[Figures]) -> Verdict | None:
     apart = throughput_spread(repeats)
     if apart is None or apart <= FAR_APART:
@@ -96,7 +110,7 @@ def _unfair(figures: Figures, load: Load) -> Verdict | None:
         load.users is None
         or figures.fairness is None
         or figures.fairness >= UNFAIR
-        or figures.sent < _PER_USER * load.users
+        or figures.completed < _PER_USER * load.users
     ):
         return None
     message = f"users got very different shares (fairness {figures.fairness:.2f}; 1 is equal)"

@@ -44,6 +44,11 @@ class Window:
         """Requests that have no outcome yet."""
         return len(self._running)
 
+    @property
+    def room(self) -> float:
+        """How many more requests it takes; infinite while only time bounds it."""
+        return max(0, self._requests - self.sent)
+
     def may_send(self) -> bool:
         """Whether one more request fits; the first that does not closes the window."""
         if self.closed_at is None and self.sent < self._requests and self._clock() < self.closes_at:

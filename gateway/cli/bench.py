@@ -83,6 +83,7 @@ def _plan(options: dict[str, Any]) -> Plan:
     users, rates, requests = options["users"], options["rates"], options["requests"]
     if users is None and rates is None:
         users = USERS
+    _refuse_few_requests(requests, max(users or (0,)))
     loads = [Load(users=level) for level in users or ()] + [Load(rate=r) for r in rates or ()]
     _refuse_few_files(max(load.users or 0 for load in loads))
     duration_s = options["duration_s"]
@@ -113,6 +114,14 @@ def _prompt_wish(options: dict[str, Any]) -> PromptWish:
         )
     names = ("text", "file", "input_tokens", "output_tokens", "output_spread", "exact")
     return PromptWish(**{name: options[name] for name in names})
+
+
+def _refuse_few_requests(requests: int | None, users: int) -> None:
+    if requests is not None and requests < users:
+        raise click.UsageError(
+            f"--requests {requests} are too few for {users} users at once: give at least {users}, "
+            "or fewer --users"
+        )
 
 
 def _refuse_few_files(users: int) -> None:

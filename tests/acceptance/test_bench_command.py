@@ -196,6 +196,8 @@ async def test_a_runner_that_fails_after_the_trial_leaves_no_report(tmp_path: Pa
         (("--model", "x", "--slo", "fast"), "must be ttft=2s"),
         (("--model", "x", "--json", "no/such/a.json"), "make the folder no/such first"),
         (("--model", "x", "--prompt", "a", "--prompts", "b"), "does not exist"),
+        (("--model", "x", "--users", "1,5", "--requests", "3"), "too few for 5 users at once"),
+        (("--model", "x", "--prompt", "a", "--output-spread", "0.5"), "not for those of --prompt"),
         (("comparee",), "No such command 'comparee'"),
         (("compare", "a.json", "b.json"), "a.json cannot be read"),
     ],

@@ -71,6 +71,19 @@ def test_each_user_gets_tokens_for_the_time_that_it_waited() -> None:
     assert found.fairness == pytest.approx(33**2 / (3 * (22**2 + 11**2)))
 
 
+def test_who_waited_in_vain_was_served_slowly() -> None:
+    late = timeline(1, pieces=1, ttft_s=60.0, outcome="timed out")
+    found = counted(timeline(0), late, users=2)
+    assert found.user_tokens_per_s is not None
+    assert (found.user_tokens_per_s.count, found.user_tokens_per_s.min) == (2, 0.0)
+
+
+def test_of_arrivals_only_those_that_were_served_had_a_speed() -> None:
+    found = counted(timeline(0), timeline(1, pieces=0, refused=503), users=None)
+    assert found.user_tokens_per_s is not None
+    assert found.user_tokens_per_s.count == 1
+
+
 def test_arrivals_have_no_fairness() -> None:
     assert counted(timeline(0), timeline(1), users=None).fairness is None
 

@@ -172,6 +172,33 @@ async def test_stopping_keeps_what_was_measured_and_cuts_the_rest() -> None:
     assert "interrupted" in [verdict.name for verdict in step.verdicts]
 
 
+async def test_a_repeat_that_was_cut_short_does_not_spoil_the_whole_ones() -> None:
+    stop = asyncio.Event()
+    async with FakeRunner("vllm", slots=2, tokens_per_s=50) as runner:
+
+        def press(window: Window) -> None:
+            if second.order.count("end") == 1 and window.in_flight:
+                stop.set()
+
+        second = Watching(press)
+        wanted = plan(runner.url, Load(users=2), duration_s=1, repeats=2)
+        found = await result_of(wanted, watching=second, stop=stop)
+    assert found.interrupted
+    (step,) = found.steps
+    assert len(step.repeats) == 1
+    assert not step.void
+    assert "interrupted" not in [verdict.name for verdict in step.verdicts]
+
+
+async def test_users_for_whom_no_request_is_left_do_not_end_the_measurement() -> None:
+    async with FakeRunner("vllm", slots=4, tokens_per_s=100) as runner:
+        found = await result_of(plan(runner.url, Load(users=9), requests=4))
+    (step,) = found.steps
+    assert step.figures.completed == 4
+    assert not step.void
+    assert step.figures.output_tokens_per_s
+
+
 async def test_a_cancelled_run_leaves_no_request_behind() -> None:
     async with FakeRunner("vllm", tokens_per_s=5) as runner:
         wanted = plan(runner.url, Load(users=3), duration_s=60, warmup=0)

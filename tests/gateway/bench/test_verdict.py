@@ -44,6 +44,14 @@ def test_a_late_generator_voids_times_that_are_short_beside_it_and_no_others() -
     assert not step("raw", 2, measured(*MANY, **late)).void
 
 
+def test_times_between_tokens_are_rough_where_the_generator_is_late_beside_them() -> None:
+    rough, fine = (step("raw", 2, measured(*MANY, late_s=late_s)) for late_s in (0.03, 0.015))
+    assert [verdict.name for verdict in rough.verdicts] == ["coarse"]
+    assert "30 ms" in rough.verdicts[0].message
+    assert not rough.void
+    assert fine.verdicts == ()
+
+
 def test_arrivals_that_found_no_room_void_a_step() -> None:
     assert step("raw", 2, measured(*MANY, left_out=1)).void
 
