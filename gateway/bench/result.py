@@ -237,7 +237,7 @@ class Step:
     repeats: tuple[Figures, ...]
     """One by one, in the order they were made."""
     spread: float | None
-    """Largest minus smallest throughput of the repeats, over their mean."""
+    """How far two repeats' throughputs lie apart as a rule, over their mean."""
     verdicts: tuple[Verdict, ...]
     records: tuple[Record, ...] | None = None
     """Only if they were asked for."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
+from statistics import stdev
 
 from gateway.bench.result import Distribution
 
@@ -33,11 +34,15 @@ def jain(shares: Sequence[float]) -> float | None:
 
 
 def spread(values: Sequence[float]) -> float | None:
-    """Largest minus smallest over the mean; None for fewer than two values, or a mean of 0."""
+    """How far two of the values lie apart as a rule, over the mean: of two, how far they do.
+
+    The square root of the mean squared difference of all pairs, which does not grow with their
+    number as the largest difference does. None for fewer than two values, or a mean of 0.
+    """
     mean = math.fsum(values) / len(values) if values else 0.0
     if len(values) < 2 or mean == 0:
         return None
-    return (max(values) - min(values)) / mean
+    return math.sqrt(2) * stdev(values) / mean
 
 
 def ratio(part: float, whole: float) -> float | None:

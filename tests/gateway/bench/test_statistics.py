@@ -46,10 +46,18 @@ def test_fairness_of_shares(shares: list[float], fairness: float | None) -> None
 
 
 @pytest.mark.parametrize(
-    ("repeats", "apart"), [([10, 12, 8], 0.4), ([3], None), ([], None), ([0, 0], None)]
+    ("repeats", "apart"), [([12, 8], 0.4), ([3], None), ([], None), ([0, 0], None)]
 )
 def test_spread_is_relative_to_the_mean(repeats: list[float], apart: float | None) -> None:
     assert spread(repeats) == (None if apart is None else pytest.approx(apart))
+
+
+@given(st.lists(st.floats(1, 1e6), min_size=2, max_size=20))
+def test_spread_is_that_of_a_typical_pair(repeats: list[float]) -> None:
+    pairs = [(one - other) ** 2 for n, one in enumerate(repeats) for other in repeats[n + 1 :]]
+    mean = sum(repeats) / len(repeats)
+    apart = (sum(pairs) / len(pairs)) ** 0.5 / mean
+    assert spread(repeats) == pytest.approx(apart, rel=1e-6, abs=1e-9)
 
 
 def test_a_ratio_to_nothing_is_unknown() -> None:
