@@ -10,6 +10,7 @@ from pathlib import Path
 
 import msgspec
 
+from backends.transport import Transport
 from gateway.bench.conditions import conditions
 from gateway.bench.dialects import DIALECTS
 from gateway.bench.plan import Plan, Target
@@ -153,4 +154,5 @@ def _seen(target: Target, trial: Trial) -> str:
     what = " ".join(part for part in (target.kind, target.version) if part) or "unknown runner"
     slots = "" if target.slots is None else f", {target.slots} slots"
     tokens = "" if trial.input_tokens is None else f", prompts of {trial.input_tokens} tokens"
-    return f"{target.name}: {target.model} at {target.url} ({target.path}, {what}{slots}{tokens})"
+    url = Transport(target.url).url  # without credentials
+    return f"{target.name}: {target.model} at {url} ({target.path}, {what}{slots}{tokens})"

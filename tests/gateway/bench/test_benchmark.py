@@ -72,3 +72,12 @@ async def test_a_runner_that_nobody_knows_is_not_taken_for_the_one_beside_it() -
         unknown = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
         found, _ = await measured(target("known", url=runner.url), target("other", url=unknown))
     assert [each.kind for each in found.conditions.targets] == ["vllm", None]
+
+
+@pytest.mark.anyio
+async def test_credentials_in_a_url_are_not_said() -> None:
+    async with FakeRunner("vllm") as runner:
+        given = runner.url.replace("//", "//me:se@cret@")
+        found, said = await measured(target("raw", url=given))
+    assert said[0].startswith(f"raw: tiny at {runner.url} (raw, vllm")
+    assert found.conditions.targets[0].url == runner.url
