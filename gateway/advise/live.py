@@ -10,7 +10,7 @@ import msgspec
 
 from backends.errors import BackendError
 from backends.transport import Timeouts, Transport
-from gateway.advise.observed import Observation
+from gateway.advise.observation import Observation
 from gateway.advise.scrape import NotAGateway, read_metrics
 
 _ASKING = Timeouts(connect_s=5.0, first_byte_s=5.0, idle_s=5.0, total_s=10.0)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
-from dataclasses import replace
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import get_args
 from urllib.parse import urlsplit
 
@@ -23,6 +23,16 @@ class NothingMeasured(Exception):
     """The result holds no step that a decision could rest on; the message says which and why."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Measured:
+    """One engine, and the targets that its steps were measured on."""
+
+    engine: Engine
+    targets: tuple[TargetFacts, ...]
+    is_place: bool
+    """Whether it is something to move to: one runner, not a gateway before several."""
+
+
 def facts_from(
     result: Result,
     name: str,
@@ -36,22 +46,22 @@ def facts_from(
     `NothingMeasured` when there is no such target or no step to go by.
     """
     conditions = result.conditions
-    engines = _engines(conditions.targets, result.steps)
-    if not engines:
+    measured = _measured(conditions.targets, result.steps)
+    if not measured:
         raise NothingMeasured(
             f"{name} holds no closed-loop step (--users) with a figure to go by; "
             "measure with 'sluicegate bench --users 1,5,10,15,20,50 --json result.json'"
         )
-    current = engines[0] if target is None else _named(engines, conditions.targets, target, name)
-    own = [each for each in conditions.targets if each.group == current.name]
+    current = measured[0] if target is None else _named(measured, target, name)
+    own = current.targets
     local = all(urlsplit(each.url).hostname in _LOCAL for each in own)
     return Facts(
         source=f"{name}, measured {conditions.started_at}",
-        current=current,
-        others=tuple(engine for engine in engines if engine is not current),
+        current=current.engine,
+        others=tuple(e.engine for e in measured if e is not current and e.is_place),
         hardware=described_by(conditions.machine) if local else None,
         uses=uses | _uses(own),
-        doubts=_doubts(result, frozenset(each.name for each in own)),
+        doubts=(*_doubts(result, frozenset(each.name for each in own)), *_doubts_about(current)),
     )
 
 
@@ -87,7 +97,7 @@ def _usual(speeds: Distribution | None) -> float | None:
     return speeds.p50 if speeds else None
 
 
-def _engines(targets: Iterable[TargetFacts], measured: Sequence[BenchStep]) -> list[Engine]:
+def _measured(targets: Iterable[TargetFacts], measured: Sequence[BenchStep]) -> list[_Measured]:
     """One for each runner, its direct and its queued steps side by side, in the order measured."""
     steps = _steps(measured)
     asked: defaultdict[str, int] = defaultdict(int)
@@ -96,11 +106,37 @@ def _engines(targets: Iterable[TargetFacts], measured: Sequence[BenchStep]) -> l
     grouped: defaultdict[str, list[TargetFacts]] = defaultdict(list)
     for target in targets:
         grouped[target.group].append(target)
-    return [
-        replace(engine, asked_users=max(asked[target.name] for target in each))
-        for name, each in grouped.items()
-        if (engine := _engine(name, each, steps)) is not None
-    ]
+    found = []
+    for group, members in grouped.items():
+        for name, each in _apart(group, members):
+            engine = _engine(name, each, steps)
+            if engine is not None:
+                most = max(asked[target.name] for target in each)
+                engine = replace(engine, asked_users=most)
+                found.append(_Measured(engine, tuple(each), _is_place(each, members)))
+    return found
+
+
+def _apart(group: str, targets: list[TargetFacts]) -> Iterator[tuple[str, list[TargetFacts]]]:
+    """The targets of a group, by runner.
+
+    A runner and the gateway before it are one. Any other company has no more in common than the
+    model's name: several runners, or a gateway that has more runners than the one asked directly.
+    """
+    paths = [target.path for target in targets]
+    runners = {target.runners for target in targets if target.runners}
+    if len(set(paths)) == len(paths) and len(runners) < 2:
+        yield group, targets
+    else:
+        for target in targets:
+            yield target.name, [target]
+
+
+def _is_place(targets: list[TargetFacts], group: list[TargetFacts]) -> bool:
+    """Not so a gateway alone that stands before several runners, or nobody knows which."""
+    if any(target.path == "raw" for target in targets):
+        return True
+    return len(targets) == len(group) and all(len(target.runners) < 2 for target in targets)
 
 
 def _engine(name: str, targets: list[TargetFacts], steps: dict[str, list[Step]]) -> Engine | None:
@@ -133,12 +169,11 @@ def _kind(targets: Iterable[TargetFacts]) -> BackendKind:
     return "ollama" if any(target.dialect == "ollama" for target in targets) else "openai"
 
 
-def _named(engines: list[Engine], targets: Iterable[TargetFacts], wanted: str, name: str) -> Engine:
-    groups = {wanted, *(target.group for target in targets if target.name == wanted)}
-    for engine in engines:
-        if engine.name in groups:
-            return engine
-    known = ", ".join(f"'{engine.name}'" for engine in engines)
+def _named(measured: list[_Measured], wanted: str, name: str) -> _Measured:
+    for each in measured:
+        if wanted == each.engine.name or wanted in {target.name for target in each.targets}:
+            return each
+    known = ", ".join(f"'{each.engine.name}'" for each in measured)
     raise NothingMeasured(f"{name} holds no target '{wanted}' with figures; it has {known}")
 
 
@@ -157,3 +192,13 @@ def _doubts(result: Result, targets: frozenset[str]) -> tuple[str, ...]:
         first = next(verdict.message for verdict in void[0].verdicts if verdict.voids)
         doubts.append(f"{len(void)} of {len(own)} steps were left out, the first because {first}")
     return tuple(doubts)
+
+
+def _doubts_about(current: _Measured) -> Iterator[str]:
+    """What the figures of a gateway alone do not tell."""
+    for target in current.targets:
+        if target.path == "gateway" and len(target.runners) > 1:
+            names = ", ".join(target.runners)
+            yield f"{names} shared the requests: slots and speed are those of all of them together"
+        elif target.path == "gateway" and not current.is_place:
+            yield f"nothing tells which runner {target.name} stands before"

@@ -3,34 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from statistics import fmean
 from typing import Any, get_args
 
 from backends.base import BackendKind
 from gateway.advise.facts import Engine, Facts, Step
 from gateway.advise.hardware import Hardware
+from gateway.advise.observation import NothingSeen, Observation, choose_pair, choose_runner
 from gateway.advise.scrape import Pair, PairReading, Reading
 from gateway.advise.use import Use, uses_of_fields
 
 _ENOUGH = 30
 """Answers within the time of looking that make older ones superfluous."""
 _KINDS: tuple[BackendKind, ...] = get_args(BackendKind)
-
-
-class NothingSeen(Exception):
-    """The gateway has answered nothing that advice could rest on; the message says what to do."""
-
-
-@dataclass(frozen=True, slots=True)
-class Observation:
-    """Readings of one gateway, in the order they were made, and its list of models."""
-
-    url: str
-    took_s: float
-    """From the first to the last reading."""
-    readings: tuple[Reading, ...]
-    models: tuple[Mapping[str, Any], ...]
 
 
 def facts_from(
@@ -41,23 +26,22 @@ def facts_from(
     hardware: Hardware | None = None,
     uses: frozenset[Use] = frozenset(),
 ) -> Facts:
-    """The facts of one model. `model` and `runner` choose; by default those with most to do.
+    """The facts of one model. `model` and `runner` choose; by default the model with most to do
+    while it was looked at, and of its runners the one that had most of its requests.
 
-    Raises `NothingSeen` when they do not exist or have answered nothing.
+    Raises `NothingSeen` when they do not exist, have answered nothing, or have nothing to do with
+    each other, and when nothing tells which of several runners the model is on.
     """
     first, last = observation.readings[0], observation.readings[-1]
-    pair = _choose_pair(last, model, observation.url)
-    name, several = _choose_runner(observation.readings, runner, observation.url)
+    pair = choose_pair(observation, model, runner)
     recent = last.pairs[pair].since(first.pairs.get(pair))
     lately = recent.answered >= _ENOUGH
     reading = recent if lately else last.pairs[pair]
+    name = runner or choose_runner(observation, pair, reading)
     slots = None if name is None else last.slots.get(name)
     step = _step(observation, pair, reading, name, lately=lately, slots=slots)
     context_length = _whole(_card(observation.models, pair[0]).get("context_length"))
-    doubts = []
-    if several and runner is None:
-        text = f"there are several runners; {name}, the busiest, was looked at"
-        doubts.append(f"{text} (--runner chooses another)")
+    doubts = [] if name is None else _doubts_about(observation, pair, name, lately=lately)
     if step.users < 1.5 * (slots or 1.0):
         doubts.append("it was looked at while little was asked of it; under load it may be slower")
     return Facts(
@@ -130,34 +114,32 @@ def _busy(reading: Reading, runner: str | None) -> float:
     return reading.in_flight.get(runner, 0.0) + reading.waiting.get(runner, 0.0)
 
 
-def _choose_pair(reading: Reading, model: str | None, url: str) -> Pair:
-    pairs = {pair: each for pair, each in reading.pairs.items() if pair[1]}
-    if model is not None:
-        pairs = {pair: each for pair, each in pairs.items() if pair[0] == model}
-    if not pairs:
-        known = ", ".join(sorted({pair[0] for pair in reading.pairs if pair[1]}))
-        what = "anything" if model is None else f"a request for '{model}'"
-        other = f" (it has for {known})" if known else ""
-        raise NothingSeen(
-            f"{url} has not answered {what} yet{other}: send it traffic, or measure with "
-            "'sluicegate bench'"
+def _doubts_about(observation: Observation, pair: Pair, runner: str, *, lately: bool) -> list[str]:
+    """Why what was seen of the runner may not be what was seen of the model."""
+    first, last = observation.readings[0], observation.readings[-1]
+    seen = {
+        each: reading.since(first.pairs.get(each)) if lately else reading
+        for each, reading in last.pairs.items()
+    }
+    asked = {name for name, count in seen[pair].by_runner.items() if count > 0}
+    sharing = sorted(asked | {runner})
+    doubts = []
+    if not asked and len(last.in_flight) > 1:
+        doubts.append(f"the gateway does not tell whether {runner} serves {pair[0]}")
+    if len(sharing) > 1:
+        doubts.append(
+            f"{', '.join(sharing)} share its requests: times are those of all, slots and people "
+            f"at once those of {runner} (--runner chooses another)"
         )
-    return max(pairs, key=lambda pair: (pairs[pair].duration.count, pair))
-
-
-def _choose_runner(
-    readings: tuple[Reading, ...], runner: str | None, url: str
-) -> tuple[str | None, bool]:
-    """The runner to look at, and whether there are others."""
-    known = sorted(readings[-1].in_flight)
-    if runner is not None and runner not in known:
-        raise NothingSeen(f"{url} has no runner '{runner}'; it has {', '.join(known) or 'none'}")
-    if runner is not None:
-        return runner, len(known) > 1
-    if not known:
-        return None, False
-    busiest = max(known, key=lambda name: sum(_busy(reading, name) for reading in readings))
-    return busiest, len(known) > 1
+    others = sorted(
+        {each[0] for each in seen if each != pair and seen[each].by_runner.get(runner, 0.0) > 0}
+    )
+    if others:
+        doubts.append(
+            f"{runner} answered for {', '.join(others)} as well: people at once are those of all "
+            "its models"
+        )
+    return doubts
 
 
 def _kind(backend: str) -> BackendKind:

@@ -18,6 +18,9 @@ _HISTOGRAMS = {
     "sluicegate_request_duration_seconds": "duration",
 }
 
+_COUNTERS = {"sluicegate_requests_total": "status", "sluicegate_runner_requests_total": "runner"}
+"""The label that each is told apart by, besides model and backend."""
+
 
 class NotAGateway(Exception):
     """The text is not the metrics of a Sluicegate gateway."""
@@ -65,6 +68,8 @@ class PairReading:
     tokens_out: float = 0.0
     by_status: Mapping[str, float] = field(default_factory=dict)
     ignored: frozenset[str] = frozenset()
+    by_runner: Mapping[str, float] = field(default_factory=dict)
+    """How many requests each runner had. Older gateways do not tell."""
 
     def since(self, earlier: PairReading | None) -> PairReading:
         """What was added after an earlier reading; all of it if there was none."""
@@ -76,17 +81,19 @@ class PairReading:
             self.token_gap.since(earlier.token_gap),
             self.duration.since(earlier.duration),
             self.tokens_out - earlier.tokens_out,
-            {
-                status: count - earlier.by_status.get(status, 0.0)
-                for status, count in self.by_status.items()
-            },
+            _more(self.by_status, earlier.by_status),
             self.ignored,
+            _more(self.by_runner, earlier.by_runner),
         )
 
     @property
     def answered(self) -> int:
         """Requests that were answered with 200."""
         return int(self.by_status.get("200", 0.0))
+
+
+def _more(counts: Mapping[str, float], earlier: Mapping[str, float]) -> dict[str, float]:
+    return {name: count - earlier.get(name, 0.0) for name, count in counts.items()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +112,7 @@ def read_metrics(text: str) -> Reading:
     """Read the text format of Prometheus. Raises `NotAGateway`."""
     histograms: defaultdict[tuple[Pair, str], list[tuple[float, float]]] = defaultdict(list)
     sums: defaultdict[tuple[Pair, str], float] = defaultdict(float)
-    statuses: defaultdict[Pair, dict[str, float]] = defaultdict(dict)
+    counts: defaultdict[tuple[Pair, str], dict[str, float]] = defaultdict(dict)
     tokens: dict[Pair, float] = {}
     ignored: defaultdict[Pair, set[str]] = defaultdict(set)
     gauges: dict[str, dict[str, float]] = {"in_flight": {}, "waiting": {}, "slots": {}}
@@ -122,9 +129,10 @@ def read_metrics(text: str) -> Reading:
             histograms[pair, _HISTOGRAMS[stem]].append((bound, sample.value))
         elif stem in _HISTOGRAMS and suffix == "sum":
             sums[pair, _HISTOGRAMS[stem]] = sample.value
-        elif sample.name == "sluicegate_requests_total":
-            status = labels.get("status", "")
-            statuses[pair][status] = statuses[pair].get(status, 0.0) + sample.value
+        elif sample.name in _COUNTERS:
+            label = _COUNTERS[sample.name]
+            name, count = labels.get(label, ""), counts[pair, label]
+            count[name] = count.get(name, 0.0) + sample.value
         elif sample.name == "sluicegate_tokens_total" and labels.get("direction") == "out":
             tokens[pair] = sample.value
         elif sample.name == "sluicegate_ignored_parameters_total":
@@ -133,7 +141,7 @@ def read_metrics(text: str) -> Reading:
             gauges[sample.name.removeprefix("sluicegate_")][labels["runner"]] = sample.value
     if not any(sample.name.startswith("sluicegate_") for sample in samples):
         raise NotAGateway("these are not the metrics of a Sluicegate gateway")
-    pairs = {pair for pair, _ in histograms} | set(statuses)
+    pairs = {pair for pair, _ in (*histograms, *counts)}
     return Reading(
         {
             pair: PairReading(
@@ -142,8 +150,9 @@ def read_metrics(text: str) -> Reading:
                     for name in _HISTOGRAMS.values()
                 },
                 tokens_out=tokens.get(pair, 0.0),
-                by_status=statuses.get(pair, {}),
+                by_status=counts.get((pair, "status"), {}),
                 ignored=frozenset(ignored.get(pair, ())),
+                by_runner=counts.get((pair, "runner"), {}),
             )
             for pair in pairs
         },

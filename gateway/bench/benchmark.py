@@ -10,6 +10,7 @@ from pathlib import Path
 
 import msgspec
 
+from backends.transport import Transport
 from gateway.bench.conditions import conditions
 from gateway.bench.dialects import DIALECTS
 from gateway.bench.plan import Plan, Target
@@ -83,7 +84,7 @@ async def benchmark(
     """
     started_at = datetime.now(UTC)
     prompts = wish.prompts(wish.input_tokens, plan.seed)
-    plan = replace(plan, targets=_related(await asyncio.gather(*map(look, plan.targets))))
+    plan = replace(plan, targets=tuple(await asyncio.gather(*map(look, plan.targets))))
     words = wish.input_tokens
     if wish.synthetic:
         words = await _words(plan.targets[0], wish, plan)
@@ -91,7 +92,7 @@ async def benchmark(
     targets = []
     for target in plan.targets:
         trial = await _trial(target, prompts.prompts[0], plan)
-        targets.append(replace(target, path="gateway") if trial.gateway else target)
+        targets.append(gateway_before(plan.targets, target) if trial.gateway else target)
         say(_seen(targets[-1], trial))
     plan = replace(plan, targets=tuple(targets))
     steps = await run(plan, prompts, watcher=watcher, stop=stop)
@@ -138,14 +139,20 @@ def fitting_words(counted: Sequence[tuple[int, int | None]], wanted: int) -> int
     return max(LEAD_WORDS, round(few + (wanted - few_tokens) / per_word))
 
 
-def _related(targets: Sequence[Target]) -> tuple[Target, ...]:
-    """A gateway does not tell what is behind it, but what shares its group does."""
-    kinds = {each.group: each.kind for each in targets if each.kind is not None}
-    return tuple(replace(each, kind=each.kind or kinds.get(each.group)) for each in targets)
+def gateway_before(targets: Sequence[Target], gateway: Target) -> Target:
+    """`gateway`, known as one, and with the kind of what is behind it.
+
+    It does not tell itself, but the `targets` of its group do, unless they are of several kinds.
+    Pure.
+    """
+    kinds = {each.kind for each in targets if each.group == gateway.group} - {None}
+    kind = gateway.kind or (kinds.pop() if len(kinds) == 1 else None)
+    return replace(gateway, path="gateway", kind=kind)
 
 
 def _seen(target: Target, trial: Trial) -> str:
     what = " ".join(part for part in (target.kind, target.version) if part) or "unknown runner"
     slots = "" if target.slots is None else f", {target.slots} slots"
     tokens = "" if trial.input_tokens is None else f", prompts of {trial.input_tokens} tokens"
-    return f"{target.name}: {target.model} at {target.url} ({target.path}, {what}{slots}{tokens})"
+    url = Transport(target.url).url  # without credentials
+    return f"{target.name}: {target.model} at {url} ({target.path}, {what}{slots}{tokens})"

@@ -50,4 +50,5 @@ def target_facts(target: Target) -> TargetFacts:
         version=target.version,
         slots=target.slots,
         flags=target.flags,
+        runners=target.runners,
     )

@@ -26,6 +26,8 @@ class Target:
     version: str | None = None
     slots: int | None = None
     flags: tuple[str, ...] = ()
+    runners: tuple[str, ...] = ()
+    """Names of those that share its requests, where the configuration tells."""
     api_key: str | None = field(default=None, repr=False)
     tls: Tls | None = None
 

@@ -84,16 +84,17 @@ async def try_out(
         transport = Transport(target.url, tls=target.tls)
     except ValueError as error:
         raise TargetUnusable(f"{target.name}: {error}") from error
-    patient_until = clock() + PATIENCE_S
+    began = clock()
     try:
         while True:
             pause_s = await _try(target, transport, body, timeout_s)
             if isinstance(pause_s, Trial):
                 return pause_s
-            if clock() + pause_s > patient_until:
+            waited_s = clock() - began
+            if waited_s + pause_s > PATIENCE_S:
                 raise TargetUnusable(
-                    f"{target.name}: {transport.url} has refused every request for "
-                    f"{PATIENCE_S:.0f} s; is it loading a model, or busy with other people's work?"
+                    f"{target.name}: {transport.url} {_refusals(waited_s, pause_s)}; "
+                    "is it loading a model, or busy with other people's work?"
                 )
             await sleep(pause_s)
     except BackendError as error:
@@ -102,6 +103,17 @@ async def try_out(
         raise TargetUnusable(f"{target.name}: the key cannot be sent: {error}") from error
     finally:
         await transport.aclose()
+
+
+def _refusals(waited_s: float, pause_s: float) -> str:
+    """What happened until patience ended, in words."""
+    for_s = f"every request for {waited_s:.0f} s" if waited_s >= 1 else "the first request"
+    if pause_s <= _PAUSE_S:
+        return f"has refused {for_s}"
+    return (
+        f"has refused {for_s} and asks to wait {pause_s:.0f} s more, past the {PATIENCE_S:.0f} s "
+        "that it is given"
+    )
 
 
 async def _try(

@@ -58,6 +58,9 @@ class TargetFacts:
     """Requests that the runner works on at once, where it tells, or the configuration does."""
     flags: tuple[str, ...] = ()
     """Arguments that the runner was started with, where whoever ran the benchmark started it."""
+    runners: tuple[str, ...] = ()
+    """Names of those that share its requests, where the configuration tells: of a model with
+    several, `raw` asks one, and `gateway` all of them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -18,6 +18,7 @@ from gateway.advise.decision import Verdict
 from gateway.advise.facts import Facts, Wish
 from gateway.advise.hardware import look
 from gateway.advise.live import Unreachable, observe
+from gateway.advise.observation import NothingSeen
 from gateway.advise.requests_file import RequestsUnreadable, uses_in
 from gateway.advise.scrape import NotAGateway
 from gateway.advise.use import Use
@@ -28,7 +29,7 @@ EXIT_NO_DECISION = 1
 EXIT_BAD_INPUT = 2
 _FAULTS = (
     measured.NothingMeasured,
-    observed.NothingSeen,
+    NothingSeen,
     Unreachable,
     NotAGateway,
     RequestsUnreadable,
@@ -58,8 +59,13 @@ class _Source:
     show_default=True,
     help="Seconds to look at it.",
 )
-@click.option("--model", help="With --live: the model to look at [default: the busiest].")
-@click.option("--runner", help="With --live: the runner to look at [default: the busiest].")
+@click.option(
+    "--model", help="With --live: the model to look at [default: the busiest while it looks]."
+)
+@click.option(
+    "--runner",
+    help="With --live: the runner to look at [default: the one with most of the model's requests].",
+)
 @click.option("--target", help="With a result: the target in use now [default: its first].")
 @click.option(
     "--users",

@@ -20,7 +20,8 @@ from gateway.cli.bench_progress import Progress
 Found = TypeVar("Found")
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
-_CREDENTIALS = re.compile(r"//[^/@]*@")
+_CREDENTIALS = re.compile(r"//[^/?#]*@")
+"""Up to the last @ before the path: a password may hold one."""
 
 
 class Interrupted(Exception):

@@ -112,6 +112,7 @@ def _configured(wish: TargetWish) -> tuple[Target, ...]:
     _, table = asyncio.run(look(settings))
     key = _key(wish.key_variables[0]) if wish.key_variables else None
     targets: list[Target] = []
+    given: dict[str, str] = {}
     for model in wish.models:
         try:
             route = table.resolve(model)
@@ -119,12 +120,32 @@ def _configured(wish: TargetWish) -> tuple[Target, ...]:
             raise click.UsageError(
                 f"--model: {error}. Or name the place with --url http://host:port"
             ) from error
+        if route.model in given:
+            # Their targets would have the same names, and steps refer to targets by name.
+            raise click.UsageError(
+                f"--model: '{given[route.model]}' and '{model}' are both the model "
+                f"'{route.model}'; name it once"
+            )
+        given[route.model] = model
         if wish.via != "gateway":
             targets.append(_raw(route, settings, alone=wish.via == "raw"))
+            _say_who_is_asked(route, targets[-1], wish.via)
         if wish.via != "raw":
             targets.append(_through_gateway(route, settings, key))
     api = _for_each("--api", wish.apis or ("openai-chat",), 1)[0]
     return tuple(replace(target, dialect=api) for target in targets)
+
+
+def _say_who_is_asked(route: Route, raw: Target, via: Via) -> None:
+    """Of several runners only one is asked directly, so the figures do not lie side by side."""
+    runners = [runner.name for runner in route.targets[0].runners]
+    if len(runners) > 1:
+        rest = f", '{route.model} gateway' all of them" if via == "both" else ""
+        click.echo(
+            f"note: '{route.model}' has {len(runners)} runners ({', '.join(runners)}): "
+            f"'{raw.name}' asks that one alone{rest}",
+            err=True,
+        )
 
 
 def _raw(route: Route, settings: Settings, *, alone: bool) -> Target:
@@ -140,12 +161,14 @@ def _raw(route: Route, settings: Settings, *, alone: bool) -> Target:
             f"--model: runner '{runner.name}' of '{route.model}' is started by the gateway on a "
             f"free port: set its launch.port to measure it directly, or use {way}"
         )
+    several = len(target.runners) > 1
     return Target(
-        name=f"{route.model} raw",
+        name=f"{route.model} raw" + (f" on {runner.name}" if several else ""),
         group=route.model,
         url=url,
         model=target.model.name,
         kind=target.backend,
+        runners=(runner.name,),
         api_key=known.api_key.get_secret_value() if known and known.api_key else None,
         tls=None if known is None else _tls(known),
     )
@@ -166,6 +189,7 @@ def _through_gateway(route: Route, settings: Settings, key: str | None) -> Targe
         url=f"http://{f'[{host}]' if ':' in host else host}:{server.port}",
         model=route.model,
         kind=route.targets[0].backend,
+        runners=tuple(runner.name for runner in route.targets[0].runners),
         path=path,
         api_key=key,
     )

@@ -61,6 +61,7 @@ class Metrics(Collector):
         self._replicas = replicas
         self._pairs: dict[tuple[str, str], PairMetrics] = {}
         self._requests: defaultdict[tuple[str, str, str, int], int] = defaultdict(int)
+        self._by_runner: defaultdict[tuple[str, str, str], int] = defaultdict(int)
         self._errors: defaultdict[tuple[str, str, str], int] = defaultdict(int)
         self._ignored: defaultdict[tuple[str, str, str], int] = defaultdict(int)
         self._would_refuse: defaultdict[tuple[str], int] = defaultdict(int)
@@ -97,6 +98,8 @@ class Metrics(Collector):
             self._errors[model, backend, self._codes.label(exchange.code)] += 1
         if not backend:
             return
+        if exchange.runner is not None:
+            self._by_runner[model, backend, exchange.runner] += 1
         pair = self.pair(model, backend)
         started, first_token, usage = exchange.started, exchange.first_token, exchange.usage
         pair.queue.observe(exchange.queue_s)
@@ -120,6 +123,12 @@ class Metrics(Collector):
             "Requests by public model, backend that answered, and HTTP status (499: client left).",
             ("operation", "model", "backend", "status"),
             self._requests,
+        )
+        yield _counter(
+            "sluicegate_runner_requests",
+            "Requests by public model and the runner that had them last, whatever became of them.",
+            ("model", "backend", "runner"),
+            self._by_runner,
         )
         yield _counter(
             "sluicegate_errors",

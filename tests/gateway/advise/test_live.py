@@ -13,6 +13,7 @@ from gateway.advise.decide import decide
 from gateway.advise.decision import Verdict
 from gateway.advise.facts import Wish
 from gateway.advise.live import Unreachable, observe
+from gateway.advise.observation import NothingSeen
 from gateway.advise.observed import facts_from
 from gateway.advise.scrape import NotAGateway
 from tests.acceptance.configuration import one_model
@@ -53,6 +54,34 @@ async def test_ten_people_on_one_slot_are_seen_in_its_queue(tmp_path: Path) -> N
     assert 0.1 <= 1 / step.per_s <= 1.0  # ten tokens, on a machine that may be busy
     decision = decide(facts, Wish(users=10, first_token_s=0.01))
     assert decision.verdict is Verdict.GRAY_ZONE
+
+
+async def test_a_model_is_seen_on_its_own_runner_beside_a_busier_one(tmp_path: Path) -> None:
+    async with (
+        FakeRunner("vllm", model="demo") as small,
+        FakeRunner("vllm", model="other") as large,
+    ):
+        config = {
+            "runners": {
+                "small": {"backend": "vllm", "url": small.url, "slots": 1},
+                "large": {"backend": "vllm", "url": large.url, "slots": 8},
+            },
+            "models": {
+                "demo": {"backends": {"vllm": {"runners": ["small"], "model": "demo"}}},
+                "other": {"backends": {"vllm": {"runners": ["large"], "model": "other"}}},
+            },
+        }
+        async with gateway_process(tmp_path, config) as gateway:
+            few, many = Load(users=2, requests_each=2), Load(users=8, requests_each=2)
+            await asyncio.gather(
+                ask_all(gateway.base_url, "demo", few), ask_all(gateway.base_url, "other", many)
+            )
+            seen = await observe(gateway.url, 1, sleep=_at_once)
+    facts = facts_from(seen, model="demo")
+    assert (facts.current.runner, facts.current.slots) == ("small", 1)
+    assert facts_from(seen).current.runner == "large"
+    with pytest.raises(NothingSeen, match="runner 'large' no request for 'demo'"):
+        facts_from(seen, model="demo", runner="large")
 
 
 async def test_a_server_that_is_no_gateway_is_told_apart() -> None:

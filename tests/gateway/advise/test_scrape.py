@@ -9,6 +9,9 @@ METRICS = """
 sluicegate_requests_total{operation="chat",model="llama3",backend="ollama",status="200"} 10.0
 sluicegate_requests_total{operation="completions",model="llama3",backend="ollama",status="200"} 2.0
 sluicegate_requests_total{operation="chat",model="llama3",backend="",status="503"} 3.0
+# TYPE sluicegate_runner_requests counter
+sluicegate_runner_requests_total{model="llama3",backend="ollama",runner="laptop"} 11.0
+sluicegate_runner_requests_total{model="llama3",backend="ollama",runner="box"} 1.0
 # TYPE sluicegate_ignored_parameters counter
 sluicegate_ignored_parameters_total{model="llama3",backend="ollama",parameter="think"} 1.0
 # TYPE sluicegate_tokens counter
@@ -35,6 +38,7 @@ def test_a_page_of_metrics_is_read_by_model_backend_and_runner() -> None:
     assert pair.answered == 12
     assert pair.tokens_out == 1200
     assert pair.ignored == {"think"}
+    assert pair.by_runner == {"laptop": 11.0, "box": 1.0}
     assert (pair.duration.count, pair.duration.mean_s) == (12, 3.0)
     assert reading.pairs["llama3", ""].by_status == {"503": 3.0}
     assert (reading.in_flight, reading.waiting) == ({"laptop": 1.0}, {"laptop": 4.0})
@@ -62,9 +66,11 @@ def test_what_was_before_is_taken_off_unless_the_gateway_began_anew() -> None:
             duration=Histogram(((float("inf"), count),), 2 * count),
             tokens_out=10 * count,
             by_status={"200": count},
+            by_runner={"laptop": count},
         )
 
     lately = reading(30).since(reading(10))
+    assert lately.by_runner == {"laptop": 20}
     assert (lately.answered, lately.tokens_out, lately.duration.mean_s) == (20, 200, 2.0)
     assert reading(5).since(reading(10)).answered == 5
     assert reading(5).since(None).answered == 5

@@ -10,6 +10,7 @@ from gateway.bench.preflight import TargetUnusable, Trial, look, try_out
 from gateway.bench.prompts import fixed_prompt
 from gateway.bench.result import DialectName
 from gateway.bench.run import bodies
+from tests.fakes.bad_peer import BadPeer, answer, answers
 from tests.fakes.fault import Fault, Script
 from tests.fakes.ollama import FakeOllama
 from tests.fakes.runner import FakeRunner, State
@@ -108,8 +109,18 @@ async def test_a_runner_that_refuses_for_ever_is_given_up() -> None:
         clock = Clock()
         aim = target(runner.url)
         body = bodies(aim, fixed_prompt("hello", 4, exact=False))[0]
-        with pytest.raises(TargetUnusable, match="has refused every request for 60 s"):
+        with pytest.raises(TargetUnusable, match="every request for 56 s and asks to wait 7 s"):
             await try_out(aim, body, timeout_s=5, sleep=sleep, clock=clock)
+
+
+@pytest.mark.parametrize("asked", ["3600", "61"])
+async def test_a_single_refusal_for_long_is_not_said_to_be_many(asked: str) -> None:
+    refusal = answer(status=503, headers=(("retry-after", asked),))
+    async with BadPeer(answers(refusal)) as peer:
+        said = rf"refused the first request and asks to wait {asked} s more, past the 60 s"
+        with pytest.raises(TargetUnusable, match=said):
+            await trial(target(peer.url))
+        assert len(peer.requests) == 1
 
 
 @pytest.mark.parametrize("dialect", DIALECTS)

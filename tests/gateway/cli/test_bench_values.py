@@ -123,3 +123,15 @@ def test_the_command_line_is_kept_without_what_is_nobodys_business() -> None:
     words = ["bench", "--url", "http://me:secret@a:1", "--prompt", "private", "--prompt=private"]
     shown = command_line(words)
     assert shown == ["sluicegate", "bench", "--url", "http://a:1", "--prompt", "…", "--prompt=…"]
+
+
+@pytest.mark.parametrize(
+    ("word", "kept"),
+    [
+        ("http://me:se@cr@et@a:1/x", "http://a:1/x"),
+        ("--url=box=http://me:se@cret@a:1", "--url=box=http://a:1"),
+        ("http://a:1/users/@me", "http://a:1/users/@me"),
+    ],
+)
+def test_a_password_with_an_at_sign_is_left_out_whole(word: str, kept: str) -> None:
+    assert command_line([word]) == ["sluicegate", kept]

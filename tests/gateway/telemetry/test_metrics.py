@@ -83,6 +83,15 @@ def test_requests_add_up() -> None:
     assert value(seen, "sluicegate_tokens_total", **PAIR, direction="in") == 55
 
 
+def test_it_is_told_which_runners_a_model_was_sent_to() -> None:
+    seen = observed(
+        an_exchange(), an_exchange(), an_exchange(runner="box"), an_exchange(runner=None)
+    )
+    assert value(seen, "sluicegate_runner_requests_total", **PAIR, runner="laptop") == 2
+    assert value(seen, "sluicegate_runner_requests_total", **PAIR, runner="box") == 1
+    assert len(samples(seen, "sluicegate_runner_requests_total")) == 2
+
+
 def test_a_request_for_no_model_of_ours_has_an_empty_label() -> None:
     seen = observed(
         an_exchange(model=None, backend=None, usage=None, status=404, code="model_not_found")
@@ -212,7 +221,7 @@ def test_every_metric_has_our_prefix_and_a_help_text() -> None:
     seen = metrics(a_runner())
     seen.observe(an_exchange(code="x", ignored=("seed",)), ended=103.0)
     families = list(text_string_to_metric_families(seen.render().decode()))
-    assert len(families) == 16
+    assert len(families) == 17
     for family in families:
         assert family.name.startswith("sluicegate_")
         assert family.documentation.endswith((".", ")."))
