@@ -200,3 +200,13 @@ class RunnerSettings(Section):
         repr=False,  # may hold secrets
         description="Headers added to every request to this runner, default none.",
     )
+
+    @property
+    def launch_here(self) -> LaunchSettings | None:
+        """How it is to be started; None where it has an address, so that it runs already."""
+        return self.launch if self.url is None else None
+
+    @property
+    def parallel(self) -> int | None:
+        """How many requests it was started to work on at once, where that was said."""
+        return self.launch.parallel if self.launch is not None else None
