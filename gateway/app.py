@@ -6,12 +6,11 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable, Iterable
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING
 
 from prometheus_client.core import Metric
 from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp, Receive, Scope, Send
-from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from gateway.admission import LocalGate, SharedGate
 from gateway.admission.library import library_of
@@ -26,6 +25,7 @@ from gateway.keys.keeper import KeyKeeper
 from gateway.limits.limiter import Limiter
 from gateway.limits.shared import limits_text
 from gateway.paths import Paths
+from gateway.proxies import behind
 from gateway.routing.connect import connect_runner
 from gateway.routing.registry import Registry
 from gateway.routing.runner import Runner
@@ -117,8 +117,7 @@ class Gateway:
         if settings.server.cors_origins:
             self.asgi = _with_cors(self.asgi, settings.server.cors_origins)
         if settings.server.trusted_proxies:
-            trusted = list(settings.server.trusted_proxies)
-            self.asgi = cast("ASGIApp", ProxyHeadersMiddleware(cast("Any", self.asgi), trusted))
+            self.asgi = behind(settings.server.trusted_proxies, self.asgi)
 
     @property
     def table(self) -> RouteTable:

@@ -19,7 +19,7 @@ from gateway.errors import CannotStart
 from gateway.keys.configured import configured_keys
 from gateway.keys.keyring import Issued, KeyRefused, Keyring
 from gateway.keys.record import KeyRecord
-from gateway.settings import Settings
+from gateway.settings import Loaded, Settings
 from gateway.store import StoreDown
 from gateway.store.opening import opened
 
@@ -34,8 +34,10 @@ def keys() -> None:
     """Make, list, end and renew API keys.
 
     They lie in the store, by hash. Every gateway on it knows a new one at once and forgets a
-    revoked one within a second. Exits with 1 when a key cannot be made or changed as asked, and
-    with 2 on a fault in the command or the configuration.
+    revoked one within a second. Which store that is, SLUICEGATE_CONFIG and SLUICEGATE_PROFILE
+    say: give them as the gateway has them, and run this as the gateway's user where the store is
+    the embedded one. Exits with 1 when a key cannot be made or changed as asked, and with 2 on a
+    fault in the command or the configuration.
     """
 
 
@@ -49,13 +51,14 @@ def create(name: str, as_json: bool, **options: Any) -> None:
     Only the key goes to standard output: KEY=$(sluicegate keys create alice)
     """
     record = described_key(name, options)
-    settings = load_or_exit().settings
+    loaded = load_or_exit()
+    settings = loaded.settings
     if any(name == key.name for key in settings.auth.keys):
         _refuse(f"A key named '{name}' is in the configuration (auth.keys). Choose another name.")
     _print_issued(_with(settings, lambda keyring: keyring.create(record)), as_json)
     _warn_of_models(settings, record)
     if settings.auth.mode == "none":
-        _note("auth.mode is none: nobody is asked for a key. Set it to keys.")
+        _note(_nobody_is_asked(loaded))
 
 
 @keys.command("list")
@@ -140,13 +143,23 @@ def _print_issued(issued: Issued, as_json: bool) -> None:
 
 
 def _warn_of_models(settings: Settings, record: KeyRecord) -> None:
-    if not settings.models or settings.discovery.enabled is True:
+    if not settings.models:
         return  # which there are is found out by the gateway
     known = set(settings.models)
     known.update(alias for model in settings.models.values() for alias in model.aliases)
     unknown = sorted(set(record.models or ()) - known)
     if unknown:
         _note(f"The configuration has no model {', '.join(repr(each) for each in unknown)}.")
+
+
+def _nobody_is_asked(loaded: Loaded) -> str:
+    """Most often this is not the configuration that the gateway runs with."""
+    base = loaded.files[0] if loaded.files else "no configuration file"
+    return (
+        f"With profile {loaded.profile} and {base}, auth.mode is none: nobody is asked for a key. "
+        "Set it to keys. A gateway with another profile or file may have another store, and does "
+        "not know this key: set SLUICEGATE_PROFILE and SLUICEGATE_CONFIG as it has them."
+    )
 
 
 def _note(text: str) -> None:

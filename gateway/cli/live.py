@@ -20,7 +20,13 @@ async def look(settings: Settings) -> tuple[dict[str, Runner], RouteTable]:
     if not wanted and settings.discovery.enabled is not False:
         wanted = {found.name: found.settings for found in await discover(connect_runner)}
     runners = {
-        name: Runner(name, each.backend, pinned=each.slots, on_slots=lambda name, slots: None)
+        name: Runner(
+            name,
+            each.backend,
+            pinned=each.slots,
+            parallel=each.parallel,
+            on_slots=lambda name, slots: None,
+        )
         for name, each in wanted.items()
     }
     await asyncio.gather(*(_probe(runners[name], wanted[name]) for name in wanted))

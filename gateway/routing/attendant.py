@@ -89,7 +89,7 @@ class Attendant:
         try:
             if after is not None:
                 await asyncio.wait([after])
-            if self.settings.launch is not None:
+            if self.settings.launch_here is not None:
                 await self._launch()
             elif self.settings.url is None:
                 self.runner.loading("starting")
@@ -106,7 +106,7 @@ class Attendant:
             self.looked.set()
 
     async def _launch(self) -> None:
-        launch = self.settings.launch
+        launch = self.settings.launch_here
         assert launch is not None
         name = self.runner.name
         spec = LaunchSpec(

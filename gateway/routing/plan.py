@@ -85,7 +85,8 @@ def found_table(
 
 def _offered(runner: Runner, settings: RunnerSettings) -> Iterable[tuple[str, tuple[str, ...]]]:
     if runner.probe is None or runner.probe.models is None:
-        launch = settings.launch
+        # Ollama is started without a model; "builtin" is only the default of the setting.
+        launch = settings.launch if runner.kind != "ollama" else None
         if launch is not None and (launch.model_name or launch.model == "builtin"):
             yield launch.model_name or MODEL_ID, ()
         elif runner.probe is not None:

@@ -109,6 +109,7 @@ class Registry:
             name,
             settings.backend,
             pinned=settings.slots,
+            parallel=settings.parallel,
             on_slots=self._set_slots,
         )
         attendant = Attendant(
@@ -119,7 +120,8 @@ class Registry:
             on_look=self._looked,
         )
         # A fixed port is free again only when the process that had it has ended.
-        fixed = settings.launch is not None and settings.launch.port is not None
+        launch = settings.launch_here
+        fixed = launch is not None and launch.port is not None
         attendant.start(after=before if fixed else None)
         return attendant
 

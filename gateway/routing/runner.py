@@ -14,7 +14,8 @@ Slots = int | None
 class Runner:
     """One runner. `backend` is None while a runner that the gateway starts has no address yet.
 
-    `on_slots(name, slots)` is called whenever the number of requests that it may take changes.
+    `parallel` is what one that the gateway started was told to work on at once. `on_slots(name,
+    slots)` is called whenever the number of requests that it may take changes.
     """
 
     def __init__(
@@ -23,6 +24,7 @@ class Runner:
         kind: BackendKind,
         *,
         pinned: int | str,
+        parallel: int | None = None,
         on_slots: Callable[[str, int], None],
     ) -> None:
         self.name = name
@@ -35,6 +37,7 @@ class Runner:
         """Requests that wait for a slot and may be given one of its."""
         self.unlimited = pinned == "unlimited"
         self._pinned = pinned if isinstance(pinned, int) else None
+        self._parallel = parallel
         self._on_slots = on_slots
         self._health = Health()
         self.candidate = True
@@ -62,11 +65,14 @@ class Runner:
 
     @property
     def working_slots(self) -> int:
-        """Slots it has when it is up: pinned, else told by itself, else its backend's default."""
+        """Slots it has when it is up: pinned, else told by itself, else what it was started with,
+        else its backend's default."""
         if self._pinned is not None:
             return self._pinned
         if self.probe is not None and self.probe.slots:
             return self.probe.slots
+        if self._parallel is not None:
+            return self._parallel
         return self.backend.default_slots if self.backend is not None else 1
 
     @property
@@ -74,7 +80,9 @@ class Runner:
         """Where the number of slots comes from: configured, told by the runner, or a default."""
         if self._pinned is not None or self.unlimited:
             return "configured"
-        return "runner" if self.probe is not None and self.probe.slots else "default"
+        if self.probe is not None and self.probe.slots:
+            return "runner"
+        return "configured" if self._parallel is not None else "default"
 
     def observe(self, probe: Probe) -> None:
         """Take in what a probe saw."""

@@ -3,7 +3,7 @@
 Life: bind, serve at once (not ready), look at the runners, ready. SIGTERM or SIGINT: not ready,
 refuse new requests with 503 while the port stays open, let running ones finish until the deadline,
 stop. A second one stops at once. SIGHUP: read the configuration again and swap it in as a whole, or
-keep the old one if the new is wrong.
+keep the old one if the new is wrong. What a running gateway cannot take over is logged.
 """
 
 from __future__ import annotations
@@ -142,7 +142,7 @@ _LIVE = {"max_body_mb", "body_timeout_s", "drain_s"}
 
 
 def _only_at_the_start(old: Settings, new: Settings) -> Iterator[str]:
-    """Sections that differ in what a running gateway does not take over."""
+    """What differs and is not taken over by a running gateway: sections, or single settings."""
     if old.server.model_dump(exclude=_LIVE) != new.server.model_dump(exclude=_LIVE):
         yield "server"
     wait = {"wait_s"}
@@ -151,6 +151,8 @@ def _only_at_the_start(old: Settings, new: Settings) -> Iterator[str]:
     for name in ("store", "log", "metrics", "tracing", "admin"):
         if getattr(old, name) != getattr(new, name):
             yield name
+    if old.limits.when_store_down != new.limits.when_store_down:
+        yield "limits.when_store_down"
 
 
 def _settle_memory() -> None:

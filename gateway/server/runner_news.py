@@ -44,7 +44,9 @@ def part_of_worker(settings: Settings, news: Mapping[str, RunnerNews]) -> Settin
     for name, runner in settings.runners.items():
         if runner.launch is not None:
             url = news[name].url if name in news else None
-            runners[name] = runner.model_copy(update={"launch": None, "url": url})
+            # With an address nothing is started, and the rest of `launch` says what it was given.
+            launch = runner.launch if url is not None else None
+            runners[name] = runner.model_copy(update={"launch": launch, "url": url})
         else:
             runners[name] = runner
     alone = DiscoverySettings(enabled=False)

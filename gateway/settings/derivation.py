@@ -3,6 +3,9 @@
 from gateway.settings.fault import DEFAULT
 from gateway.settings.node import Node, merged
 
+DERIVED = frozenset({("models", "*", "backend"), ("models", "*", "backends", "*", "model")})
+"""What may be left out although a model cannot do without it; `*` is any name."""
+
 
 def with_derived(document: Node) -> Node:
     """The document, with what a model leaves out because its surroundings say it.

@@ -58,12 +58,12 @@ class LimitsSettings(Section):
 
     default_key: LimitSettings = Field(
         default_factory=LimitSettings,
-        description="Of each key that has none of its own; with auth.mode none, of each client "
-        "address.",
+        description="Limits of each key that has none of its own; with auth.mode none, of each "
+        "client address.",
     )
     tenants: FrozenMap[Label, LimitSettings] = Field(
         default_factory=dict,
-        description="Of all keys of a tenant together, by the tenant's name. Default: none.",
+        description="Limits of all keys of a tenant together, by the tenant's name. Default: none.",
     )
     when_store_down: Literal["local", "closed"] = Field(
         default="local",

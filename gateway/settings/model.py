@@ -58,7 +58,8 @@ class TargetSettings(Section):
         "any name, vLLM only the exact one."
     )
     options: TargetOptions = Field(
-        default_factory=TargetOptions, description="Ollama only. Default: none."
+        default_factory=TargetOptions,
+        description="What Ollama is told with every request. Ollama only. Default: none.",
     )
 
 
@@ -162,7 +163,7 @@ class ModelSettings(Section):
     )
     limits: LimitSettings = Field(
         default_factory=LimitSettings,
-        description="Of all who use the model together. Default: none.",
+        description="Limits of all who use the model together. Default: none.",
     )
     description: Text | None = Field(
         default=None, description="A sentence for people who list the models. Default: none."

@@ -9,9 +9,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from gateway.settings.derivation import DERIVED
 from gateway.settings.settings import Settings
 
 REFERENCE_FILE = Path("config") / "REFERENCE.md"
+
+_NAME = ".<name>"
+"""How any name of a map is written."""
 
 _HEAD = """# Configuration reference
 
@@ -35,15 +39,16 @@ def reference_text() -> str:
 
 
 def _rows(name: str, schema: Any, definitions: Any, prefix: str = "") -> Iterator[str]:
+    """The row of a setting; of a section what is said of it as a whole, then what is in it."""
     field = schema["properties"][name]
     path = f"{prefix}{name}"
-    section, path = _section(field, path, definitions)
-    if section is None:
+    section, inside = _section(field, path, definitions)
+    if section is None or "description" in field:
+        required = name in schema.get("required", []) and not _derived(path)
         text = field.get("description", "").replace("|", "\\|").replace("\n", " ")
-        yield f"| `{path}` | {_default(field, name in schema.get('required', []))} | {text} |"
-        return
-    for inner in section["properties"]:
-        yield from _rows(inner, section, definitions, f"{path}.")
+        yield f"| `{path}` | {_default(field, required)} | {text} |"
+    for inner in section["properties"] if section is not None else ():
+        yield from _rows(inner, section, definitions, f"{inside}.")
 
 
 def _section(field: Any, path: str, definitions: Any) -> tuple[Any, str]:
@@ -53,7 +58,7 @@ def _section(field: Any, path: str, definitions: Any) -> tuple[Any, str]:
         for held, written in (
             (part, ""),
             (part.get("items"), "[]"),
-            *((n, ".<name>") for n in named),
+            *((n, _NAME) for n in named),
         ):
             if isinstance(held, dict) and "$ref" in held:
                 return _properties(held, definitions), path + written
@@ -63,6 +68,10 @@ def _section(field: Any, path: str, definitions: Any) -> tuple[Any, str]:
 def _properties(reference: Any, definitions: Any) -> Any:
     found = definitions[reference["$ref"].rsplit("/", 1)[1]]
     return found if "properties" in found else None
+
+
+def _derived(path: str) -> bool:
+    return tuple(path.replace(_NAME, ".*").split(".")) in DERIVED
 
 
 def _default(field: Any, required: bool) -> str:

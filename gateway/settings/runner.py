@@ -109,11 +109,14 @@ class LaunchSettings(Section):
     model: Text = Field(
         default="builtin",
         description="builtin (default; llamacpp only): the tiny model that comes along. Else the "
-        "path of a GGUF file, or a Hugging Face id, which is downloaded at the first start.",
+        "path of a GGUF file (for vllm, of a folder), where a relative one starts at the working "
+        "directory; or a Hugging Face id, which is downloaded at the first start, though not by "
+        "the wheel xllamacpp.",
     )
     parallel: Annotated[Whole, Field(ge=1, le=4096)] | None = Field(
         default=None,
-        description="Requests that it works on at once. Default: the runner's own choice.",
+        description="Requests that it works on at once, which are also its slots where it does "
+        "not tell. Default: the runner's own choice.",
     )
     context: Annotated[Whole, Field(ge=64, le=16_777_216)] | None = Field(
         default=None,
@@ -122,15 +125,19 @@ class LaunchSettings(Section):
     )
     command: Text | None = Field(
         default=None,
-        description="Program to start. Default: the backend's own, found on the PATH.",
+        description="Program to start. Default: the backend's own, found on the PATH. llamacpp "
+        "takes the wheel xllamacpp (for Linux built without GPU) where there is no llama-server, "
+        "with `python`, and for the built-in model.",
     )
     python: Text | None = Field(
         default=None,
-        description="Python interpreter that has llama_cpp or vllm installed. "
+        description="Python interpreter that has llama_cpp, vllm or xllamacpp installed. "
         "Default: the one that runs the gateway.",
     )
     args: Arguments = Field(
-        default=(), description="More arguments for the program, default none. One string each."
+        default=(),
+        description="More arguments for the program, default none. One string each. The wheel "
+        "xllamacpp takes `--set=FIELD=VALUE` only, for the fields of its CommonParams.",
     )
     env: FrozenMap[VariableName, VariableValue] = Field(
         default_factory=dict,
@@ -154,8 +161,9 @@ class LaunchSettings(Section):
     )
     threads: Annotated[Whole, Field(ge=1, le=1024)] | None = Field(
         default=None,
-        description="Threads that llama.cpp computes with. Default: the runner's choice, as a rule "
-        "every core; one less leaves the gateway a core of its own.",
+        description="Threads that it computes with; llamacpp and llama-cpp-python only. Default: "
+        "the runner's choice, as a rule every core (llama-cpp-python: half of them); one less than "
+        "all leaves the gateway a core of its own.",
     )
 
 
@@ -175,7 +183,8 @@ class RunnerSettings(Section):
     slots: Slots = Field(
         default="auto",
         description="Requests it gets at once. auto (default): asked from the runner where it can "
-        "be, else a safe number for its kind. A number pins. unlimited: no queue here at all.",
+        "be, else launch.parallel, else a safe number for its kind. A number pins. unlimited: no "
+        "queue here at all.",
     )
     api_key: ApiKey | None = Field(
         default=None,
@@ -200,3 +209,13 @@ class RunnerSettings(Section):
         repr=False,  # may hold secrets
         description="Headers added to every request to this runner, default none.",
     )
+
+    @property
+    def launch_here(self) -> LaunchSettings | None:
+        """How it is to be started; None where it has an address, so that it runs already."""
+        return self.launch if self.url is None else None
+
+    @property
+    def parallel(self) -> int | None:
+        """How many requests it was started to work on at once, where that was said."""
+        return self.launch.parallel if self.launch is not None else None

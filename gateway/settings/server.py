@@ -78,7 +78,9 @@ class ServerSettings(Section):
         default=(),
         description="Reverse proxies, by address or network, whose X-Forwarded-For is believed; "
         "default none. Without keys callers are told apart by address, and behind a proxy that is "
-        "not named here all of them are one. It must not pass on what callers wrote there alone.",
+        "not named here all of them are one. The proxy must send that header and add to it, not "
+        "pass on what callers wrote (nginx: `proxy_set_header X-Forwarded-For "
+        "$proxy_add_x_forwarded_for;`).",
     )
 
 
@@ -144,7 +146,8 @@ class DiscoverySettings(Section):
     ] = Field(
         default="auto",
         description="Look for runners on this machine at start. auto (default): only when none "
-        "is configured. true offers whatever models it finds beside the configured ones.",
+        "is configured. true: beside those that are. The models it finds are offered only while "
+        "`models` is empty.",
     )
     builtin: Flag = Field(
         default=True,

@@ -108,6 +108,14 @@ async def test_check_live_says_how_each_runner_is(tmp_path: Path) -> None:
     assert "3 runners, 1 models: all can be used." in done.stdout
 
 
+async def test_check_live_says_what_a_runner_that_is_to_be_started_is_told(tmp_path: Path) -> None:
+    launch = {"model": "org/m", "parallel": 8}
+    config: Config = {"runners": {"own": {"backend": "vllm", "launch": launch}}}
+    done = await command(tmp_path, config, "check", "--live")
+    (row,) = rows(done.stdout, header="RUNNER")
+    assert row[:5] == ["own", "vllm", "loading", "8", "(configured)"]
+
+
 async def test_check_live_ends_with_1_when_something_cannot_be_used(tmp_path: Path) -> None:
     async with FakeRunner("vllm") as box, FakeRunner("vllm") as gone:
         await gone.__aexit__(None, None, None)

@@ -128,7 +128,9 @@ async def test_no_keys_is_said_with_the_way_to_one(tmp_path: Path) -> None:
     done = await keys(tmp_path, "list", config=none)
     assert "'sluicegate keys create NAME' makes one" in done.stdout
     done = await keys(tmp_path, "create", "ann", config=none)
-    assert "auth.mode is none" in done.stderr
+    file = tmp_path / "gateway.yaml"
+    assert f"With profile dev and {file}, auth.mode is none" in done.stderr
+    assert "set SLUICEGATE_PROFILE and SLUICEGATE_CONFIG as it has them" in done.stderr
 
 
 @pytest.mark.parametrize(

@@ -100,10 +100,12 @@ async def test_what_a_reload_cannot_change_is_said(tmp_path: Path) -> None:
         def change(config: dict[str, Any]) -> None:
             config["server"] |= {"drain_s": 1, "max_body_mb": 1}
             config["queue"] = {"max_waiting": 7}
+            config["limits"] = {"when_store_down": "closed", "default_key": {"concurrent": 9}}
 
         await rewrite(it, change)
         await it.says("the configuration was reloaded")
         assert "what changed under 'queue' takes effect at the next start" in it.text()
-        # These two are taken over.
+        assert "what changed under 'limits.when_store_down' takes effect" in it.text()
+        # These are taken over, and so are the limits themselves.
         assert "under 'server'" not in it.text()
         error_of(await post(it.port, b" " * (2 << 20)), 413)

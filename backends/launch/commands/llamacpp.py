@@ -1,4 +1,4 @@
-"""llama.cpp: the server in the wheel `xllamacpp`, or a `llama-server` on the PATH."""
+"""llama.cpp: a `llama-server` on the PATH, or the server in the wheel `xllamacpp`."""
 
 from __future__ import annotations
 
@@ -16,13 +16,18 @@ _XLLAMACPP_SERVER = Path(__file__).parent.with_name("xllamacpp_server.py")
 
 
 def command(spec: LaunchSpec, machine: Machine, port: int) -> Command:
-    """Take the given command, else xllamacpp, else llama-server."""
+    """Take the given command, else llama-server, else xllamacpp.
+
+    xllamacpp comes first for the built-in model, and where an interpreter is given.
+    """
     model = find_model(spec, machine)
     given = given_program(spec, machine)
     wheel = bool(spec.python) or "xllamacpp" in machine.modules
-    if not given and wheel and model.path:
-        return _xllamacpp(spec, interpreter(spec, machine), port, model)
     found = machine.programs.get("llama-server")
+    # A llama-server on the PATH was built for this machine; the wheel for Linux knows no GPU.
+    wheel_first = bool(spec.python) or spec.model == BUILTIN or not found
+    if not given and wheel and wheel_first and model.path:
+        return _xllamacpp(spec, interpreter(spec, machine), port, model)
     server = given or ((found,) if found else ())
     if server:
         return _llama_server(spec, server, port, model)

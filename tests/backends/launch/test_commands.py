@@ -35,13 +35,28 @@ def test_options_that_are_not_given_stay_at_the_runners_default() -> None:
     assert line == f"/bin/llama-server -m /models/tiny.gguf --alias tiny --metrics --slots {LISTEN}"
 
 
-def test_the_wheel_is_taken_before_a_llama_server_on_the_path() -> None:
-    both = replace(WHEEL, programs=SERVER.programs)
-    line = argv("llamacpp", both, model="m", parallel=2, context=512)
+def test_the_wheel_gets_every_option() -> None:
+    line = argv("llamacpp", WHEEL, model="m", parallel=2, context=512, gpu_layers=9, threads=3)
     assert line.startswith("/py /")
     assert "xllamacpp_server.py --model /models/tiny.gguf --alias tiny --parallel 2" in line
-    assert line.endswith(f"--context 1024 {LISTEN}")
-    assert "--threads 3 " in argv("llamacpp", both, model="m", threads=3)
+    assert line.endswith(f"--context 1024 --gpu-layers 9 --threads 3 {LISTEN}")
+
+
+def test_a_llama_server_on_the_path_is_taken_before_the_wheel() -> None:
+    both = replace(WHEEL, programs=SERVER.programs)
+    assert argv("llamacpp", both, model="m").startswith("/bin/llama-server -m /models/tiny.gguf")
+
+
+@pytest.mark.parametrize(
+    ("spec", "begin"),
+    [({"model": "builtin"}, "/py /"), ({"model": "m", "python": "py3"}, "/c/py3 /")],
+    ids=["the built-in model", "a given python"],
+)
+def test_the_wheel_comes_first_for(spec: dict[str, Any], begin: str) -> None:
+    both = replace(WHEEL, programs={**SERVER.programs, "py3": "/c/py3"})
+    line = argv("llamacpp", both, **spec)
+    assert line.startswith(begin)
+    assert "xllamacpp_server.py --model /models/tiny.gguf" in line
 
 
 def test_a_given_command_is_taken_before_everything_else() -> None:

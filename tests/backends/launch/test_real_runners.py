@@ -5,6 +5,7 @@ import importlib.util
 import json
 import os
 import signal
+import sys
 import urllib.request
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,9 @@ from tests.backends.launch.watched import Watched, watch
 from tests.fakes.tiny_gguf import write_tiny_gguf
 
 pytestmark = pytest.mark.anyio
+
+OURS = sys.executable
+"""With an interpreter named, the wheel is taken even where a llama-server is on the PATH."""
 
 needs_xllamacpp = pytest.mark.skipif(
     importlib.util.find_spec("xllamacpp") is None, reason="xllamacpp is not installed"
@@ -60,7 +64,7 @@ async def chat(watched: Watched, model: str = "tiny") -> int:
 
 @needs_xllamacpp
 async def test_llama_cpp_from_the_wheel_serves_and_comes_back_after_a_crash(tiny: str) -> None:
-    spec = LaunchSpec("tiny", "llamacpp", model=tiny, parallel=2, context=256)
+    spec = LaunchSpec("tiny", "llamacpp", model=tiny, parallel=2, context=256, python=OURS)
     watched = watch(spec)
     try:
         await watched.runner.start()
@@ -82,13 +86,15 @@ async def test_llama_cpp_from_the_wheel_serves_and_comes_back_after_a_crash(tiny
 
 @needs_xllamacpp
 async def test_a_field_of_xllamacpp_can_be_set_and_a_wrong_one_is_named(tiny: str) -> None:
-    wrong = watch(LaunchSpec("tiny", "llamacpp", model=tiny, args=("--set", "n_gpu=3")))
+    def with_field(text: str) -> Watched:
+        spec = LaunchSpec("tiny", "llamacpp", model=tiny, python=OURS, args=("--set", text))
+        return watch(spec)
+
     with pytest.raises(LaunchError, match="no plain field 'n_gpu'"):
-        await wrong.runner.start()
-    bad = watch(LaunchSpec("tiny", "llamacpp", model=tiny, args=("--set", "warmup=no")))
+        await with_field("n_gpu=3").runner.start()
     with pytest.raises(LaunchError, match="warmup takes a value like true"):
-        await bad.runner.start()
-    right = watch(LaunchSpec("tiny", "llamacpp", model=tiny, args=("--set", "api_prefix=")))
+        await with_field("warmup=no").runner.start()
+    right = with_field("api_prefix=")
     await right.runner.start()
     await right.runner.stop()
 

@@ -157,6 +157,7 @@ def test_a_launched_model_is_offered_while_it_still_loads() -> None:
     named = LaunchSettings(model="/models/a.gguf", model_name="a")
     assert names(found(a_runner(), launch=named)) == {"a": ()}
     assert names(found(a_runner(), launch=LaunchSettings(model="/models/a.gguf"))) == {}
+    assert names(found(a_runner(kind="ollama"), launch=LaunchSettings())) == {}
 
 
 def test_the_demonstration_model_says_that_it_is_one() -> None:

@@ -12,9 +12,9 @@ from tests.gateway.routing.runners import a_runner, ready, saw
 class Slots:
     """Writes down every number of slots that a runner says it has."""
 
-    def __init__(self, pinned: int | str = "auto") -> None:
+    def __init__(self, pinned: int | str = "auto", parallel: int | None = None) -> None:
         self.told: list[int] = []
-        self.runner = Runner("r", "llamacpp", pinned=pinned, on_slots=self._note)
+        self.runner = Runner("r", "llamacpp", pinned=pinned, parallel=parallel, on_slots=self._note)
 
     def _note(self, name: str, slots: int) -> None:
         assert name == "r"
@@ -27,19 +27,21 @@ class Slots:
 
 
 @pytest.mark.parametrize(
-    ("pinned", "told_by_itself", "slots", "origin"),
+    ("pinned", "parallel", "told_by_itself", "slots", "origin"),
     [
-        ("auto", 4, 4, "runner"),
-        ("auto", None, 1, "default"),
-        ("auto", 0, 1, "default"),
-        (2, 4, 2, "configured"),
-        (2, None, 2, "configured"),
+        ("auto", None, 4, 4, "runner"),
+        ("auto", None, None, 1, "default"),
+        ("auto", None, 0, 1, "default"),
+        ("auto", 3, 4, 4, "runner"),
+        ("auto", 3, None, 3, "configured"),
+        (2, None, 4, 2, "configured"),
+        (2, 3, None, 2, "configured"),
     ],
 )
-def test_slots_are_pinned_or_told_or_a_default(
-    pinned: int | str, told_by_itself: int | None, slots: int, origin: str
+def test_slots_are_pinned_or_told_or_what_it_was_started_with_or_a_default(
+    pinned: int | str, parallel: int | None, told_by_itself: int | None, slots: int, origin: str
 ) -> None:
-    seen = Slots(pinned)
+    seen = Slots(pinned, parallel)
     assert seen.after(ready("m", slots=told_by_itself)) == slots
     assert seen.runner.slots_origin == origin
 

@@ -8,7 +8,7 @@ from gateway.server.runner_news import RunnerNews, part_of_supervisor, part_of_w
 from gateway.settings import DiscoverySettings, LaunchSettings, RunnerSettings, Settings
 
 BOX = RunnerSettings(backend="vllm", url="http://h:1", api_key=SecretStr("key"), slots=3)
-OWN = RunnerSettings(backend="llamacpp", launch=LaunchSettings(), slots=2)
+OWN = RunnerSettings(backend="llamacpp", launch=LaunchSettings(parallel=3), slots=2)
 BOTH = Settings(runners={"box": BOX, "own": OWN})
 
 
@@ -30,14 +30,15 @@ def test_a_worker_gets_the_address_of_what_was_started_and_keeps_all_else() -> N
     part = part_of_worker(BOTH, {"own": RunnerNews("llamacpp", "http://127.0.0.1:5")})
     assert part.runners["box"] == BOX
     own = part.runners["own"]
-    assert (own.launch, own.url, own.slots) == (None, "http://127.0.0.1:5", 2)
+    assert (own.url, own.slots, own.parallel) == ("http://127.0.0.1:5", 2, 3)
+    assert own.launch_here is None
     assert part.discovery.enabled is False
 
 
 def test_what_is_still_being_started_has_no_address_yet() -> None:
     for news in ({}, {"own": RunnerNews("llamacpp", None)}):
         own = part_of_worker(BOTH, news).runners["own"]
-        assert (own.launch, own.url) == (None, None)
+        assert (own.launch_here, own.url) == (None, None)
 
 
 def test_what_was_found_is_a_runner_like_any_other() -> None:

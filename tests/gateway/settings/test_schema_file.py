@@ -31,6 +31,17 @@ def test_the_shipped_reference_is_current() -> None:
     assert shipped == reference_text(), "run `make schema`"
 
 
+def test_the_reference_calls_required_what_is_and_says_what_sections_are() -> None:
+    lines = [line.split(" | ") for line in reference_text().splitlines() if line[:3] == "| `"]
+    rows = {path.strip("| `"): (default.strip(), text) for path, default, text in lines}
+    assert len(rows) == len(lines)
+    for path, (default, text) in rows.items():
+        assert (default == "required") is ("Required" in text), path
+    assert rows["models.<name>.backend"][0] == rows["models.<name>.backends.<name>.model"][0] == ""
+    assert "refused at once" in rows["queue.wait_s"][1]
+    assert "Start it" in rows["runners.<name>.launch"][1]
+
+
 def test_it_is_a_schema(schema: dict[str, Any]) -> None:
     jsonschema.Draft202012Validator.check_schema(schema)
 
