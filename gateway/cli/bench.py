@@ -56,8 +56,8 @@ def bench(context: click.Context, /, **options: Any) -> None:
     except (TargetUnusable, PromptsUnreadable) as error:
         click.echo(str(error), err=True)
         sys.exit(EXIT_NOTHING)
-    except Interrupted:
-        click.echo("interrupted before anything was measured; nothing is written", err=True)
+    except Interrupted as interrupted:
+        click.echo(str(interrupted), err=True)
         sys.exit(EXIT_INTERRUPTED)
     report(result, out)
 

@@ -130,8 +130,8 @@ def _compare(here: Sequence[Engine], course: Course, progress: Progress) -> Comp
 
     try:
         return run_interruptibly(work, progress)
-    except Interrupted:
-        click.echo("interrupted before anything was measured; nothing is written", err=True)
+    except Interrupted as interrupted:
+        click.echo(str(interrupted), err=True)
         sys.exit(EXIT_INTERRUPTED)
 
 

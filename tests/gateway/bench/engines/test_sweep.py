@@ -138,6 +138,30 @@ async def test_a_stop_keeps_what_is_known_and_ends_every_process(tmp_path: Path)
 
 
 @needs_xllamacpp
+async def test_a_stop_while_an_engine_starts_gives_it_up_and_keeps_the_others(
+    tmp_path: Path,
+) -> None:
+    stop = asyncio.Event()
+
+    def say(text: str) -> None:
+        if text.startswith("starting odd"):
+            asyncio.get_running_loop().call_later(0.5, stop.set)
+
+    engines = [llama_cpp(tmp_path), broken("mute"), llama_cpp(tmp_path, 1)]
+    async with asyncio.timeout(60):  # the engine alone would take 300 s
+        found = await sweep(engines, course(tmp_path), watcher=Watched(), stop=stop, say=say)
+    assert found.interrupted
+    assert found.failed == ()
+    assert found.result is not None
+    assert found.result.interrupted
+    assert {each.target for each in found.result.steps} == {
+        "llama.cpp, 2 slots, raw",
+        "llama.cpp, 2 slots, gateway",
+    }
+    assert children() == set()
+
+
+@needs_xllamacpp
 async def test_whoever_gives_up_leaves_no_process_behind(tmp_path: Path) -> None:
     begun = asyncio.Event()
 
