@@ -118,10 +118,10 @@ def engines(**options: Any) -> None:
         for each in missing:
             progress.say(f"{each.name} is left out: {each.remedy}")
         busy = busy_remark(os.getloadavg()[0], os.cpu_count() or 1)
-        comparison = _compare(here, _course(options, weights, cores), progress) if here else None
-    missing += comparison.failed if comparison else ()
-    result = comparison.result if comparison else None
-    sys.exit(report(result, missing, out, busy=busy, queue_s=options["queue_s"]))
+        found = Comparison(None, ())
+        if here:
+            found = _compare(here, _course(options, weights, cores), progress)
+    sys.exit(report(found, missing, out, busy=busy, queue_s=options["queue_s"]))
 
 
 def _compare(here: Sequence[Engine], course: Course, progress: Progress) -> Comparison:

@@ -1,0 +1,59 @@
+"""What `sluicegate bench engines` says of what it found, and with which exit code."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from gateway.bench.engines.engine import Missing
+from gateway.bench.engines.sweep import Comparison
+from gateway.bench.result import Result
+from gateway.cli.bench_engines_report import report
+from tests.gateway.bench.made import measured, result, step, timeline
+
+NOWHERE: dict[str, Path | None] = dict.fromkeys(("json_file", "csv_file", "html_file", "svg_file"))
+
+
+def reported(
+    found: Result | None,
+    *,
+    interrupted: bool = False,
+    missing: Sequence[Missing] = (),
+    **files: Path,
+) -> int:
+    comparison = Comparison(found, (), interrupted)
+    return report(comparison, missing, NOWHERE | files, busy="", queue_s=60.0)
+
+
+NO_ANSWER = result(step("raw", 2, measured()))
+
+
+@pytest.mark.parametrize("found", [None, NO_ANSWER], ids=["no-engine", "no-answer"])
+def test_interrupted_before_the_first_answer_it_says_so_and_ends_with_130(
+    found: Result | None, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "e.json"
+    assert reported(found, interrupted=True, json_file=file) == 130
+    told = capsys.readouterr().err
+    assert "interrupted before the first answer; nothing is written" in told
+    assert "no engine could be measured" not in told
+    assert not file.exists()
+
+
+@pytest.mark.parametrize("found", [None, NO_ANSWER], ids=["no-engine", "no-answer"])
+def test_without_any_answer_it_names_what_is_missing_and_ends_with_1(
+    found: Result | None, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert reported(found, missing=[Missing("vLLM", "pip install it")]) == 1
+    told = capsys.readouterr().err
+    assert "vLLM: pip install it" in told
+    assert "no engine could be measured" in told
+
+
+def test_interrupted_after_an_answer_it_writes_it_and_ends_with_130(tmp_path: Path) -> None:
+    file = tmp_path / "e.json"
+    found = result(step("raw", 2, measured(timeline())))
+    assert reported(found, interrupted=True, json_file=file) == 130
+    assert file.exists()
