@@ -80,9 +80,12 @@ def _print_promises(held: Sequence[Promise], repeats: int) -> None:
         ("ENGINE", "USERS", "THROUGH THE GATEWAY", "MEASURED", ""),
         [(p.engine, str(p.users), p.what, p.measured, _VERDICTS[p.kept]) for p in held],
     )
-    if any(each.kept is None for each in held):
+    if any(each.wants_repeats for each in held):
         more = max(_MANY, 2 * repeats)
-        click.echo(f"remedy: what cannot be told takes more repeats (--repeats {more})")
+        click.echo(
+            "remedy: where repeats are too few or too far apart, take more of them "
+            f"(--repeats {more})"
+        )
 
 
 def _write_svg(result: Result, path: Path | None) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from gateway.bench.engines.engine import Missing
 from gateway.bench.engines.sweep import Comparison
-from gateway.bench.result import Result
+from gateway.bench.result import Result, Step
 from gateway.cli.bench_engines_report import report
 from tests.gateway.bench.made import measured, result, step, timeline
 
@@ -57,3 +57,26 @@ def test_interrupted_after_an_answer_it_writes_it_and_ends_with_130(tmp_path: Pa
     found = result(step("raw", 2, measured(timeline())))
     assert reported(found, interrupted=True, json_file=file) == 130
     assert file.exists()
+
+
+def crowd(name: str, *, cpu_share: float = 0.1) -> Step:
+    return step(name, 15, measured(*(timeline(n) for n in range(120)), cpu_share=cpu_share))
+
+
+def test_more_repeats_are_the_remedy_where_they_are_too_few(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    reported(result(crowd("raw"), crowd("gateway")))
+    told = capsys.readouterr().out
+    assert "cannot be told" in told
+    assert "(--repeats 8)" in told
+
+
+def test_more_repeats_are_no_remedy_for_a_generator_that_did_not_keep_up(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    reported(result(crowd("raw"), crowd("gateway", cpu_share=0.99)))
+    told = capsys.readouterr().out
+    assert "cannot be told" in told
+    assert "give the generator a core" in told
+    assert "--repeats" not in told
