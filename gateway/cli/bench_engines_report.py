@@ -89,8 +89,11 @@ def _print_promises(held: Sequence[Promise], repeats: int) -> None:
 
 
 def _write_svg(result: Result, path: Path | None) -> None:
-    picture = encode_svg(result) if path is not None else None
-    if path is None or picture is None:
+    if path is None:
+        return
+    picture = encode_svg(result)
+    if picture is None:
+        click.echo(f"not written: {path}: every step is void, there is nothing to plot", err=True)
         return
     try:
         write_whole(path, picture)

@@ -80,3 +80,12 @@ def test_more_repeats_are_no_remedy_for_a_generator_that_did_not_keep_up(
     assert "cannot be told" in told
     assert "give the generator a core" in told
     assert "--repeats" not in told
+
+
+def test_a_picture_of_nothing_is_not_written_and_that_is_said(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "e.svg"
+    reported(result(crowd("raw", cpu_share=0.99)), svg_file=file)
+    assert f"not written: {file}: every step is void" in capsys.readouterr().err
+    assert not file.exists()
