@@ -109,10 +109,11 @@ async def _targets(
     model = course.weights.name
     async with AsyncExitStack() as stack:
         say(f"starting {engine.name} …")
-        runner = LaunchedRunner(engine.spec, grace_s=_GRACE_S)
+        # Only while a process is born: one that has crashed is started again at any time.
+        spawning = partial(kept_to, course.cores.engine if course.cores else None)
+        runner = LaunchedRunner(engine.spec, grace_s=_GRACE_S, spawning=spawning)
         stack.push_async_callback(runner.stop)
-        with kept_to(course.cores.engine if course.cores else None):
-            await runner.start()
+        await runner.start()
         if engine.backend == "ollama":
             await take_in(engine.spec, course.weights, runner.url, engine.cores)
         front = await stack.enter_async_context(

@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from contextlib import suppress
+from functools import partial
+from pathlib import Path
 
 import pytest
 
+from backends.launch.runner import LaunchedRunner
+from backends.launch.spec import LaunchSpec
 from gateway.bench.engines.cores import CoresMissing, kept_to, share_out
+from tests.backends.launch.processes import eventually
+from tests.backends.launch.watched import fake_command
 
 needs_linux = pytest.mark.skipif(
     not hasattr(os, "sched_setaffinity"), reason="only Linux keeps processes to cores"
@@ -59,3 +66,27 @@ def test_nothing_wanted_changes_nothing() -> None:
     before = os.sched_getaffinity(0)
     with kept_to(None):
         assert os.sched_getaffinity(0) == before
+
+
+@needs_linux
+@needs_two
+@pytest.mark.anyio
+async def test_a_runner_that_crashed_is_kept_to_them_again(tmp_path: Path) -> None:
+    before = os.sched_getaffinity(0)
+    one = frozenset({max(before)})
+    model = tmp_path / "model.gguf"
+    model.touch()
+    spec = LaunchSpec("fake", "llamacpp", model=str(model), command=fake_command())
+    runner = LaunchedRunner(spec, grace_s=0.3, spawning=partial(kept_to, one))
+    await runner.start()
+    try:
+        first = runner.pid
+        assert first is not None
+        assert os.sched_getaffinity(first) == one
+        os.kill(first, signal.SIGKILL)
+        await eventually(lambda: runner.pid not in (None, first) and runner.state == "ready")
+        assert runner.pid is not None
+        assert os.sched_getaffinity(runner.pid) == one
+        assert os.sched_getaffinity(0) == before
+    finally:
+        await runner.stop()
