@@ -49,8 +49,9 @@ _PYTHON = click.Path(exists=True, dir_okay=False)
     "--engine-cores",
     type=click.IntRange(1, 4096),
     metavar="N",
-    help="Keep each engine to so many cores, load and gateway to the others. Default: all share "
-    "all, and an engine loses what load and gateway take.",
+    help="Keep each engine to so many cores, load and gateway to the others; more if that would "
+    "part the threads of a core. Default: all share all, and an engine loses what load and "
+    "gateway take.",
 )
 @click.option("--vllm-slots", type=click.IntRange(1, 4096), default=64, show_default=True)
 @click.option("--llama-cpp-python", metavar="PYTHON", type=_PYTHON, help="Interpreter that has it.")
@@ -113,7 +114,7 @@ def engines(**options: Any) -> None:
     cores = _cores(options["engine_cores"])
     with tempfile.TemporaryDirectory(prefix="sluicegate-engines-") as folder:
         weights = Weights(Path(folder), options["gguf"], options["hugging_face"])
-        here, missing = find(_wish(options), weights)
+        here, missing = find(_wish(options, cores), weights)
         progress = Progress(_whole_plan(options, here), quiet=options["quiet"])
         for each in missing:
             progress.say(f"{each.name} is left out: {each.remedy}")
@@ -135,14 +136,14 @@ def _compare(here: Sequence[Engine], course: Course, progress: Progress) -> Comp
         sys.exit(EXIT_INTERRUPTED)
 
 
-def _wish(options: dict[str, Any]) -> Wish:
+def _wish(options: dict[str, Any], cores: Cores | None) -> Wish:
     return Wish(
         slots=options["slots"],
         vllm_slots=options["vllm_slots"],
         llama_cpp_python=options["llama_cpp_python"],
         vllm=options["vllm"],
         context=2 * (options["input_tokens"] + options["output_tokens"]) + 256,
-        cores=options["engine_cores"],
+        cores=len(cores.engine) if cores else None,
         only=frozenset(options["only"]) or frozenset(COMPARED),
     )
 
