@@ -19,6 +19,7 @@ from gateway.bench.engines.engine import COMPARED, Engine, Wish, find
 from gateway.bench.engines.sweep import Comparison, Course, sweep
 from gateway.bench.engines.weights import Weights
 from gateway.bench.plan import Bounds, Load, Plan, Target
+from gateway.cli.bench_connections import make_room_for
 from gateway.cli.bench_engines_report import EXIT_INTERRUPTED, busy_remark, report
 from gateway.cli.bench_files import refuse_unwritable
 from gateway.cli.bench_progress import Progress
@@ -28,6 +29,7 @@ from gateway.cli.bench_values import duration, slots, user_levels
 _OUT = click.Path(dir_okay=False, writable=True, path_type=Path)
 _READABLE = click.Path(exists=True, dir_okay=False, readable=True, path_type=Path)
 _PYTHON = click.Path(exists=True, dir_okay=False)
+_PATHS = ("raw", "gateway")
 
 
 @click.command("engines")
@@ -111,6 +113,7 @@ def engines(**options: Any) -> None:
     """
     out = {name: options[name] for name in ("json_file", "csv_file", "html_file", "svg_file")}
     refuse_unwritable(out)
+    make_room_for(_plan(options).loads, len(_PATHS))
     cores = _cores(options["engine_cores"])
     with tempfile.TemporaryDirectory(prefix="sluicegate-engines-") as folder:
         weights = Weights(Path(folder), options["gguf"], options["hugging_face"])
@@ -187,6 +190,6 @@ def _whole_plan(options: dict[str, Any], here: Sequence[Engine]) -> Plan:
     unknown = [
         Target(name=f"{engine.name}, {path}", group=engine.name, url="", model="")
         for engine in here
-        for path in ("raw", "gateway")
+        for path in _PATHS
     ]
     return replace(_plan(options), targets=tuple(unknown))
