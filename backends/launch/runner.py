@@ -6,6 +6,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable
+from contextlib import AbstractContextManager, nullcontext
 from typing import Literal
 
 from backends.launch.commands import command_for
@@ -44,9 +45,12 @@ class LaunchedRunner:
         grace_s: float = 5.0,
         now: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        spawning: Callable[[], AbstractContextManager[None]] = nullcontext,
     ) -> None:
         """The callbacks must neither block nor raise.
 
+        `spawning` is entered round the birth of each process, a restarted one's too, and left
+        before anything is awaited: for what a process inherits from the thread that starts it.
         `now` and `sleep` measure how long a runner was ready and wait before a restart, in seconds.
         """
         self.spec = spec
@@ -57,6 +61,7 @@ class LaunchedRunner:
         self._grace_s = grace_s
         self._now = now
         self._sleep = sleep
+        self._spawning = spawning
         self._port = spec.port
         self._process: RunnerProcess | None = None
         self._task: asyncio.Task[None] | None = None
@@ -177,7 +182,8 @@ class LaunchedRunner:
 
     def _spawn(self, command: Command) -> RunnerProcess:
         try:
-            return RunnerProcess(command, grace_s=self._grace_s)
+            with self._spawning():
+                return RunnerProcess(command, grace_s=self._grace_s)
         except (OSError, ValueError) as exc:
             fault = f"{command.program} cannot be started: {exc}"
             raise LaunchError(self.spec.name, fault) from exc

@@ -7,6 +7,7 @@ import random
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 
+from gateway.bench.open_files import HOLDERS, connections
 from gateway.bench.timeline import Timeline
 from gateway.bench.window import Window
 
@@ -64,7 +65,9 @@ class OpenLoop:
         self._closed = closed
         self._draw = draw
         self.left_out = 0
-        """Arrivals that were not sent because `MOST_IN_FLIGHT` were under way."""
+        """Arrivals that were not sent because as many as we can have were under way."""
+        # A connection that finds no file would count as a failure of the target.
+        self._most = min(MOST_IN_FLIGHT, connections() // HOLDERS)
 
     async def run(self, ask: Ask, next_body: NextBody) -> None:
         """Return once all have their answers. Cancelling it drops requests in flight."""
@@ -81,7 +84,7 @@ class OpenLoop:
                         await self._closed.wait()
                 if not window.may_send():
                     return
-                if window.in_flight >= MOST_IN_FLIGHT:
+                if window.in_flight >= self._most:
                     self.left_out += 1
                     continue
                 arrivals.create_task(_one(window, number, ask, next_body))

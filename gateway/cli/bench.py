@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import resource
 import sys
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ from gateway.bench.result import Result
 from gateway.bench.summary import notes, table
 from gateway.cli.bench_ceiling import ceiling
 from gateway.cli.bench_compare import compare_command
+from gateway.cli.bench_connections import make_room_for
 from gateway.cli.bench_engines import engines
 from gateway.cli.bench_files import refuse_unwritable, write_files
 from gateway.cli.bench_options import ALL, with_options
@@ -28,7 +28,6 @@ EXIT_NOTHING = 1
 EXIT_INTERRUPTED = 130
 USERS = (1, 5, 10, 15, 20, 50)
 DURATION_S = 15.0
-_SPARE_FILES = 64
 
 
 @click.group(invoke_without_command=True)
@@ -56,8 +55,8 @@ def bench(context: click.Context, /, **options: Any) -> None:
     except (TargetUnusable, PromptsUnreadable) as error:
         click.echo(str(error), err=True)
         sys.exit(EXIT_NOTHING)
-    except Interrupted:
-        click.echo("interrupted before anything was measured; nothing is written", err=True)
+    except Interrupted as interrupted:
+        click.echo(str(interrupted), err=True)
         sys.exit(EXIT_INTERRUPTED)
     report(result, out)
 
@@ -85,13 +84,14 @@ def _plan(options: dict[str, Any]) -> Plan:
         users = USERS
     _refuse_few_requests(requests, max(users or (0,)))
     loads = [Load(users=level) for level in users or ()] + [Load(rate=r) for r in rates or ()]
-    _refuse_few_files(max(load.users or 0 for load in loads))
     duration_s = options["duration_s"]
     if duration_s is None and requests is None:
         duration_s = DURATION_S
     names = ("urls", "models", "apis", "kinds", "key_variables", "via")
+    targets = chosen_targets(TargetWish(**{name: options[name] for name in names}))
+    make_room_for(loads, len(targets))
     return Plan(
-        targets=chosen_targets(TargetWish(**{name: options[name] for name in names})),
+        targets=targets,
         loads=tuple(loads),
         bounds=Bounds(duration_s=duration_s, requests=requests, timeout_s=options["timeout_s"]),
         repeats=options["repeats"],
@@ -121,15 +121,6 @@ def _refuse_few_requests(requests: int | None, users: int) -> None:
         raise click.UsageError(
             f"--requests {requests} are too few for {users} users at once: give at least {users}, "
             "or fewer --users"
-        )
-
-
-def _refuse_few_files(users: int) -> None:
-    limit, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if users + _SPARE_FILES > limit:
-        raise click.UsageError(
-            f"{users} users need {users} connections, but this process may open {limit} files: "
-            f"raise it first, 'ulimit -n {users + 2 * _SPARE_FILES}'"
         )
 
 

@@ -19,6 +19,7 @@ from gateway.bench.engines.engine import COMPARED, Engine, Wish, find
 from gateway.bench.engines.sweep import Comparison, Course, sweep
 from gateway.bench.engines.weights import Weights
 from gateway.bench.plan import Bounds, Load, Plan, Target
+from gateway.cli.bench_connections import make_room_for
 from gateway.cli.bench_engines_report import EXIT_INTERRUPTED, busy_remark, report
 from gateway.cli.bench_files import refuse_unwritable
 from gateway.cli.bench_progress import Progress
@@ -28,6 +29,7 @@ from gateway.cli.bench_values import duration, slots, user_levels
 _OUT = click.Path(dir_okay=False, writable=True, path_type=Path)
 _READABLE = click.Path(exists=True, dir_okay=False, readable=True, path_type=Path)
 _PYTHON = click.Path(exists=True, dir_okay=False)
+_PATHS = ("raw", "gateway")
 
 
 @click.command("engines")
@@ -49,8 +51,9 @@ _PYTHON = click.Path(exists=True, dir_okay=False)
     "--engine-cores",
     type=click.IntRange(1, 4096),
     metavar="N",
-    help="Keep each engine to so many cores, load and gateway to the others. Default: all share "
-    "all, and an engine loses what load and gateway take.",
+    help="Keep each engine to so many cores, load and gateway to the others; more if that would "
+    "part the threads of a core. Default: all share all, and an engine loses what load and "
+    "gateway take.",
 )
 @click.option("--vllm-slots", type=click.IntRange(1, 4096), default=64, show_default=True)
 @click.option("--llama-cpp-python", metavar="PYTHON", type=_PYTHON, help="Interpreter that has it.")
@@ -110,18 +113,19 @@ def engines(**options: Any) -> None:
     """
     out = {name: options[name] for name in ("json_file", "csv_file", "html_file", "svg_file")}
     refuse_unwritable(out)
+    make_room_for(_plan(options).loads, len(_PATHS))
     cores = _cores(options["engine_cores"])
     with tempfile.TemporaryDirectory(prefix="sluicegate-engines-") as folder:
         weights = Weights(Path(folder), options["gguf"], options["hugging_face"])
-        here, missing = find(_wish(options), weights)
+        here, missing = find(_wish(options, cores), weights)
         progress = Progress(_whole_plan(options, here), quiet=options["quiet"])
         for each in missing:
             progress.say(f"{each.name} is left out: {each.remedy}")
         busy = busy_remark(os.getloadavg()[0], os.cpu_count() or 1)
-        comparison = _compare(here, _course(options, weights, cores), progress) if here else None
-    missing += comparison.failed if comparison else ()
-    result = comparison.result if comparison else None
-    sys.exit(report(result, missing, out, busy=busy, queue_s=options["queue_s"]))
+        found = Comparison(None, ())
+        if here:
+            found = _compare(here, _course(options, weights, cores), progress)
+    sys.exit(report(found, missing, out, busy=busy, queue_s=options["queue_s"]))
 
 
 def _compare(here: Sequence[Engine], course: Course, progress: Progress) -> Comparison:
@@ -130,19 +134,19 @@ def _compare(here: Sequence[Engine], course: Course, progress: Progress) -> Comp
 
     try:
         return run_interruptibly(work, progress)
-    except Interrupted:
-        click.echo("interrupted before anything was measured; nothing is written", err=True)
+    except Interrupted as interrupted:
+        click.echo(str(interrupted), err=True)
         sys.exit(EXIT_INTERRUPTED)
 
 
-def _wish(options: dict[str, Any]) -> Wish:
+def _wish(options: dict[str, Any], cores: Cores | None) -> Wish:
     return Wish(
         slots=options["slots"],
         vllm_slots=options["vllm_slots"],
         llama_cpp_python=options["llama_cpp_python"],
         vllm=options["vllm"],
         context=2 * (options["input_tokens"] + options["output_tokens"]) + 256,
-        cores=options["engine_cores"],
+        cores=len(cores.engine) if cores else None,
         only=frozenset(options["only"]) or frozenset(COMPARED),
     )
 
@@ -186,6 +190,6 @@ def _whole_plan(options: dict[str, Any], here: Sequence[Engine]) -> Plan:
     unknown = [
         Target(name=f"{engine.name}, {path}", group=engine.name, url="", model="")
         for engine in here
-        for path in ("raw", "gateway")
+        for path in _PATHS
     ]
     return replace(_plan(options), targets=tuple(unknown))

@@ -9,6 +9,7 @@ import click
 
 from gateway.bench.engines.engine import Missing
 from gateway.bench.engines.promise import Promise, promises
+from gateway.bench.engines.sweep import Comparison
 from gateway.bench.result import Result
 from gateway.bench.result_file import write_whole
 from gateway.bench.summary import notes, table
@@ -26,17 +27,22 @@ _VERDICTS = {True: "kept", False: "BROKEN", None: "cannot be told"}
 
 
 def report(
-    result: Result | None,
+    found: Comparison,
     missing: Sequence[Missing],
     out: Mapping[str, Path | None],
     *,
     busy: str,
     queue_s: float,
 ) -> int:
-    """Print and write everything; return the exit code."""
+    """Print and write everything; return the exit code. `missing`: engines that were left out."""
+    missing = (*missing, *found.failed)
+    result = found.result
     if result is None or not any(step.figures.completed for step in result.steps):
         for each in missing:
             click.echo(f"{each.name}: {each.remedy}", err=True)
+        if found.interrupted:
+            click.echo("interrupted before the first answer; nothing is written", err=True)
+            return EXIT_INTERRUPTED
         click.echo("no engine could be measured: there is nothing to report", err=True)
         return EXIT_NOTHING
     write_files(result, {name: path for name, path in out.items() if name != "svg_file"})
@@ -48,7 +54,7 @@ def report(
     _print_promises(held, result.conditions.repeats)
     for each in missing:
         click.echo(f"not measured: {each.name}: {each.remedy}")
-    if result.interrupted:
+    if found.interrupted:
         return EXIT_INTERRUPTED
     return EXIT_NOTHING if any(each.kept is False for each in held) else 0
 
@@ -74,14 +80,20 @@ def _print_promises(held: Sequence[Promise], repeats: int) -> None:
         ("ENGINE", "USERS", "THROUGH THE GATEWAY", "MEASURED", ""),
         [(p.engine, str(p.users), p.what, p.measured, _VERDICTS[p.kept]) for p in held],
     )
-    if any(each.kept is None for each in held):
+    if any(each.wants_repeats for each in held):
         more = max(_MANY, 2 * repeats)
-        click.echo(f"remedy: what cannot be told takes more repeats (--repeats {more})")
+        click.echo(
+            "remedy: where repeats are too few or too far apart, take more of them "
+            f"(--repeats {more})"
+        )
 
 
 def _write_svg(result: Result, path: Path | None) -> None:
-    picture = encode_svg(result) if path is not None else None
-    if path is None or picture is None:
+    if path is None:
+        return
+    picture = encode_svg(result)
+    if picture is None:
+        click.echo(f"not written: {path}: every step is void, there is nothing to plot", err=True)
         return
     try:
         write_whole(path, picture)

@@ -25,7 +25,7 @@ _CREDENTIALS = re.compile(r"//[^/?#]*@")
 
 
 class Interrupted(Exception):
-    """Ctrl-C came before there was anything to keep."""
+    """Ctrl-C came before there was anything to keep, or again; the message says which."""
 
 
 def measured(plan: Plan, wish: PromptWish, *, quiet: bool) -> Result:
@@ -48,9 +48,10 @@ def measured(plan: Plan, wish: PromptWish, *, quiet: bool) -> Result:
 def run_interruptibly(
     work: Callable[[asyncio.Event], Coroutine[Any, Any, Found]], progress: Progress
 ) -> Found:
-    """Run `work` until it is done; Ctrl-C sets its event, and cancels it if nothing was measured.
+    """Run `work` until it is done. Ctrl-C sets its event, and cancels it if nothing was measured;
+    once more cancels it in any case.
 
-    Raises `Interrupted` in the latter case, and whatever `work` raises.
+    Raises `Interrupted` where it was cancelled, and whatever `work` raises.
     """
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         return runner.run(_until_interrupted(work, progress))
@@ -63,9 +64,12 @@ async def _until_interrupted(
     running = asyncio.ensure_future(work(stop))
 
     def interrupt() -> None:
+        again = stop.is_set()
         stop.set()
-        if not progress.measuring:
+        if again or not progress.measuring:
             running.cancel()
+        else:
+            progress.say("stopping; a second Ctrl-C gives up what was measured")
 
     loop = asyncio.get_running_loop()
     # Only the main thread may; in another one, somebody else decides when it ends.
@@ -77,7 +81,8 @@ async def _until_interrupted(
     except asyncio.CancelledError:
         if not stop.is_set():
             raise
-        raise Interrupted from None
+        when = "again" if progress.measuring else "before anything was measured"
+        raise Interrupted(f"interrupted {when}; nothing is written") from None
     finally:
         for number in signals:
             loop.remove_signal_handler(number)

@@ -211,19 +211,53 @@ async def test_options_that_make_no_sense_end_it_with_2(
     assert_nothing_left(tmp_path, done)
 
 
-async def test_more_users_than_the_process_may_open_files_are_refused(tmp_path: Path) -> None:
-    words = "bench --url http://127.0.0.1:1 --model x --users 500"
-    done = await asyncio.to_thread(
+async def limited(folder: Path, limit: str, *words: str) -> Done:
+    """Run it with so many files; `-S` before their number leaves the hard limit as it is."""
+    script = f'ulimit {limit}; exec "$0" -m gateway bench "$@"'
+    return await asyncio.to_thread(
         subprocess.run,
-        ["sh", "-c", f'ulimit -n 256; exec "$0" -m gateway {words}', sys.executable],
-        cwd=tmp_path,
+        ["sh", "-c", script, sys.executable, *words],
+        cwd=folder,
         env=environment(),
         capture_output=True,
         text=True,
         timeout=60,
     )
+
+
+CROWD = ("--url", "http://127.0.0.1:1", "--model", "x", "--users", "500")
+
+
+async def test_more_users_than_the_process_may_open_files_are_refused(tmp_path: Path) -> None:
+    done = await limited(tmp_path, "-n 256", *CROWD)
     assert done.returncode == 2
     assert "may open 256 files: raise it first, 'ulimit -n 628'" in done.stderr
+
+
+async def test_two_targets_by_turns_need_twice_the_connections(tmp_path: Path) -> None:
+    done = await limited(tmp_path, "-n 700", *CROWD, "--url", "http://127.0.0.1:2")
+    assert done.returncode == 2
+    assert "500 users need 1000 connections" in done.stderr
+
+
+async def test_a_limit_that_may_be_raised_is_raised(tmp_path: Path) -> None:
+    done = await limited(tmp_path, "-S -n 256", *CROWD)
+    assert done.returncode == 1
+    assert "cannot connect to http://127.0.0.1:1" in done.stderr
+
+
+async def test_arrivals_that_find_no_file_are_not_counted_against_the_target(
+    tmp_path: Path,
+) -> None:
+    async with FakeRunner("vllm") as runner:
+        runner.script = Script(first_byte_s=2.0)
+        words = ("--url", runner.url, "--model", "tiny", "--prompt", "hello", "--rate", "300")
+        more = ("--duration", "1s", "--repeats", "1", "--output-tokens", "4", "--json", "a.json")
+        done = await limited(tmp_path, "-n 160", *words, *more)
+    (step,) = read(tmp_path / "a.json")["steps"]
+    assert set(step["figures"]["failed"]) == {"not sent"}, done.stderr
+    assert step["figures"]["completed"] == (160 - 64) // 2
+    assert any(verdict["name"] == "generator" for verdict in step["verdicts"])
 
 
 async def test_a_model_that_no_configuration_knows_ends_it_with_2(tmp_path: Path) -> None:

@@ -24,7 +24,9 @@ class Promise:
     what: str
     measured: str
     kept: bool | None
-    """None: it cannot be told from so few repeats, or from ones that lie so far apart."""
+    """None: it cannot be told; `measured` says why."""
+    wants_repeats: bool = False
+    """It could be told from more repeats: there were too few, or they lie too far apart."""
 
 
 def promises(result: Result, *, queue_s: float) -> list[Promise]:
@@ -78,20 +80,23 @@ def _throughput(engine: str, users: int, step: Step, alone: Step | None) -> Iter
     ratio = interval_of_ratio(_speeds(step), _speeds(alone))
     pairs = min(len(step.repeats), len(alone.repeats))
     kept: bool | None = None
+    wants_repeats = False
     if spoilt:
         text = "; ".join(sorted(spoilt))
     elif ratio is not None:
         text = f"{_change(ratio.middle)}, between {_change(ratio.low)} and {_change(ratio.high)}"
-        if not ratio.low < 1 - CLOSE <= ratio.high:
+        wants_repeats = ratio.low < 1 - CLOSE <= ratio.high
+        if not wants_repeats:
             kept = ratio.low >= 1 - CLOSE
     elif pairs < LEAST_PAIRS:
+        wants_repeats = True
         text = f"{pairs} of the {LEAST_PAIRS} repeats that it takes"
     else:
         text = "nothing was delivered in one of the repeats"
     if not (step.void or alone.void):
         ours, theirs = step.figures.output_tokens_per_s, alone.figures.output_tokens_per_s
         text = f"{number(ours)} of {number(theirs)} tokens/s: {text}"
-    yield Promise(engine, users, "as fast as alone, within 3 %", text, kept)
+    yield Promise(engine, users, "as fast as alone, within 3 %", text, kept, wants_repeats)
 
 
 def _spoils(verdict: Verdict) -> bool:

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 
 from backends.launch.errors import LaunchError
 from backends.launch.runner import LaunchedRunner
@@ -14,6 +15,7 @@ from gateway.bench.engines.cores import Cores, kept_to
 from gateway.bench.engines.engine import Engine, Missing
 from gateway.bench.engines.front import gateway_before
 from gateway.bench.engines.ollama_model import take_in
+from gateway.bench.engines.until_measuring import unless_stopped
 from gateway.bench.engines.weights import Weights
 from gateway.bench.machine import this_machine
 from gateway.bench.plan import Plan, Target
@@ -44,6 +46,8 @@ class Comparison:
     result: Result | None
     failed: tuple[Missing, ...]
     """Engines that looked as if they could be started, and what happened."""
+    interrupted: bool = False
+    """It was stopped. So is `result` if anything is missing in it."""
 
 
 async def sweep(
@@ -56,7 +60,8 @@ async def sweep(
 ) -> Comparison:
     """Measure them in turn. One that cannot be started is noted, and the others go on.
 
-    Once `stop` is set it returns what is known. Cancelling it ends every process it started.
+    Once `stop` is set it returns what is known; an engine that was still being started is given up.
+    Cancelling it ends every process it started.
     """
     results: list[Result] = []
     failed: list[Missing] = []
@@ -66,21 +71,26 @@ async def sweep(
             if stop.is_set():
                 break
             try:
-                found = await _one(engine, course, watcher=watcher, stop=stop, say=say)
+                work = partial(_one, engine, course, stop=stop, say=say)
+                found = await unless_stopped(work, watcher, stop)
             except (LaunchError, TargetUnusable) as error:
                 failed.append(Missing(engine.name, str(error)))
                 say(f"{engine.name}: {str(error).partition(chr(10))[0]}")
             else:
-                whole = replace(found.conditions, machine=machine)
-                results.append(replace(found, conditions=whole))
-    return Comparison(together(results), tuple(failed))
+                if found is not None:
+                    conditions = replace(found.conditions, machine=machine)
+                    results.append(replace(found, conditions=conditions))
+    whole = together(results)
+    if whole is not None and len(results) + len(failed) < len(engines):
+        whole = replace(whole, interrupted=True)
+    return Comparison(whole, tuple(failed), stop.is_set())
 
 
 async def _one(
     engine: Engine,
     course: Course,
-    *,
     watcher: Watcher,
+    *,
     stop: asyncio.Event,
     say: Callable[[str], None],
 ) -> Result:
@@ -99,10 +109,11 @@ async def _targets(
     model = course.weights.name
     async with AsyncExitStack() as stack:
         say(f"starting {engine.name} …")
-        runner = LaunchedRunner(engine.spec, grace_s=_GRACE_S)
+        # Only while a process is born: one that has crashed is started again at any time.
+        spawning = partial(kept_to, course.cores.engine if course.cores else None)
+        runner = LaunchedRunner(engine.spec, grace_s=_GRACE_S, spawning=spawning)
         stack.push_async_callback(runner.stop)
-        with kept_to(course.cores.engine if course.cores else None):
-            await runner.start()
+        await runner.start()
         if engine.backend == "ollama":
             await take_in(engine.spec, course.weights, runner.url, engine.cores)
         front = await stack.enter_async_context(

@@ -106,6 +106,21 @@ def test_an_interval_is_told_with_the_figures_that_it_comes_from() -> None:
 def test_what_too_few_repeats_lack_is_told() -> None:
     held = by_what(repeated("raw", 1000), repeated("gateway", 990))[AS_FAST]
     assert held.measured == "1089 of 1100 tokens/s: 1 of the 6 repeats that it takes"
+    assert held.wants_repeats
+
+
+def test_an_interval_that_holds_the_bound_wants_more_repeats() -> None:
+    open_yet = repeated("gateway", 960, 990, 950, 985, 965, 990)
+    held = by_what(repeated("raw", *ALONE), open_yet)[AS_FAST]
+    assert held.kept is None
+    assert held.wants_repeats
+
+
+@pytest.mark.parametrize("gateway", [ALONE, (900, 910, 895, 905, 900, 890)])
+def test_what_is_told_wants_no_more_repeats(gateway: tuple[int, ...]) -> None:
+    held = by_what(repeated("raw", *ALONE), repeated("gateway", *gateway))[AS_FAST]
+    assert held.kept is not None
+    assert not held.wants_repeats
 
 
 def test_figures_of_repeats_that_disagree_are_not_told() -> None:
@@ -118,6 +133,12 @@ def test_a_generator_that_was_the_bottleneck_judges_nothing() -> None:
     held = by_what(repeated("raw", 1000, 1000), busy)[AS_FAST]
     assert held.kept is None
     assert "generator" in held.measured
+    assert not held.wants_repeats
+
+
+def test_a_repeat_that_stood_still_is_not_mended_by_more_of_them() -> None:
+    still = repeated("gateway", 1000, 1000, 0, 1000, 1000, 1000)
+    assert not by_what(repeated("raw", *ALONE), still)[AS_FAST].wants_repeats
 
 
 def test_a_runner_that_did_not_survive_alone_sets_no_pace() -> None:

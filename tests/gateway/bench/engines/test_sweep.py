@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import importlib.util
+import os
+import signal
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+import psutil
 import pytest
 
 from backends.launch.spec import LaunchSpec
 from gateway.bench.benchmark import PromptWish
+from gateway.bench.engines.cores import share_out
 from gateway.bench.engines.engine import Engine
 from gateway.bench.engines.front import configuration, gateway_before
 from gateway.bench.engines.sweep import Comparison, Course, sweep, together
@@ -135,6 +139,73 @@ async def test_a_stop_keeps_what_is_known_and_ends_every_process(tmp_path: Path)
     assert watcher.begun == ["llama.cpp, 2 slots, raw"]
     assert found.result is None or found.result.interrupted
     assert children() == set()
+
+
+@needs_xllamacpp
+async def test_a_stop_while_an_engine_starts_gives_it_up_and_keeps_the_others(
+    tmp_path: Path,
+) -> None:
+    stop = asyncio.Event()
+
+    def say(text: str) -> None:
+        if text.startswith("starting odd"):
+            asyncio.get_running_loop().call_later(0.5, stop.set)
+
+    engines = [llama_cpp(tmp_path), broken("mute"), llama_cpp(tmp_path, 1)]
+    async with asyncio.timeout(60):  # the engine alone would take 300 s
+        found = await sweep(engines, course(tmp_path), watcher=Watched(), stop=stop, say=say)
+    assert found.interrupted
+    assert found.failed == ()
+    assert found.result is not None
+    assert found.result.interrupted
+    assert {each.target for each in found.result.steps} == {
+        "llama.cpp, 2 slots, raw",
+        "llama.cpp, 2 slots, gateway",
+    }
+    assert children() == set()
+
+
+@pytest.mark.slow
+@needs_xllamacpp
+@pytest.mark.skipif((os.cpu_count() or 1) < 2, reason="needs two cores")
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="needs Linux")
+async def test_an_engine_that_crashed_is_started_again_on_its_own_cores(tmp_path: Path) -> None:
+    cores = share_out(1)
+    engine = llama_cpp(tmp_path)
+    seen: dict[int, set[int]] = {}
+
+    class Killer(Watched):
+        def begin(self, measurement: Measurement) -> None:
+            super().begin(measurement)
+            if len(self.begun) == 1:
+                (pid,) = processes_of(engine)
+                seen[pid] = os.sched_getaffinity(pid)
+                os.kill(pid, signal.SIGKILL)
+
+        def end(self, measurement: Measurement, measured: Measured) -> None:
+            seen.update({pid: os.sched_getaffinity(pid) for pid in processes_of(engine)})
+
+    short = course(tmp_path)
+    plan = replace(short.plan, bounds=Bounds(duration_s=2.0, requests=None), repeats=2)
+    await sweep(
+        [engine],
+        replace(short, plan=plan, cores=cores),
+        watcher=Killer(),
+        stop=asyncio.Event(),
+        say=lambda _text: None,
+    )
+    assert len(seen) == 2, "it was not started again"
+    assert all(kept == cores.engine for kept in seen.values())
+
+
+def processes_of(engine: Engine) -> set[int]:
+    """Without their guards."""
+    words = {pid: psutil.Process(pid).cmdline() for pid in children()}
+    return {
+        pid
+        for pid, line in words.items()
+        if engine.spec.model in line and not any(word.endswith("guard.py") for word in line)
+    }
 
 
 @needs_xllamacpp
