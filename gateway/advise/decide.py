@@ -42,6 +42,10 @@ def decide(facts: Facts, wish: Wish) -> Decision:
 def _stay(facts: Facts, service: Service) -> Decision:
     engine = service.engine
     found = doubts_about(facts, service)
+    plan = _plan(engine, service)
+    if engine.slots is not None:
+        # What was seen may have used few of them, and is no reason to take the others away.
+        plan = replace(plan, slots=engine.slots)
     return Decision(
         verdict=Verdict.STAY,
         users=service.users,
@@ -50,7 +54,7 @@ def _stay(facts: Facts, service: Service) -> Decision:
         "promptly, and nothing else would be noticed.",
         figures=figures_of(service),
         carries_users=service.carries,
-        plan=_plan(engine, service),
+        plan=plan,
         sureness=sureness(found),
         doubts=found,
     )

@@ -19,6 +19,14 @@ def test_one_user_stays() -> None:
     assert not decision.changes
 
 
+def test_who_stays_keeps_the_slots_there_are_however_few_were_used() -> None:
+    alone = replace(engine("vllm", (1,)), slots=16)
+    decision = decide(facts(alone), Wish())
+    assert decision.verdict is Verdict.STAY
+    assert decision.plan is not None
+    assert decision.plan.slots == 16
+
+
 def test_ten_users_on_one_slot_are_queued_within_a_budget_that_holds_them() -> None:
     decision = decide(facts(engine(users=(1, 5, 10))), Wish())
     assert decision.verdict is Verdict.GRAY_ZONE
