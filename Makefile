@@ -12,7 +12,7 @@ COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --gen
 LCP := $(wildcard $(CURDIR)/.runners/llama-cpp-python/bin/python)
 VLLM := $(wildcard $(CURDIR)/.runners/vllm/bin/python)
 # All cores but one, with both of its threads: an engine that shares them with the load loses what the load takes.
-ENGINE_CORES := $(shell smt=$$(cat /sys/devices/system/cpu/smt/active 2>/dev/null || echo 0); \
+ENGINE_CORES = $(shell smt=$$(cat /sys/devices/system/cpu/smt/active 2>/dev/null || echo 0); \
   n=$$(($$(nproc 2>/dev/null || echo 1) - 1 - smt)); [ $$n -lt 1 ] || echo --engine-cores $$n)
 REAL_RUNNERS := $(if $(LCP),SLUICEGATE_TEST_LLAMA_CPP_PYTHON=$(LCP)) $(if $(VLLM),SLUICEGATE_TEST_VLLM_PYTHON=$(VLLM))
 

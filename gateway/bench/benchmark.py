@@ -92,7 +92,7 @@ async def benchmark(
     targets = []
     for target in plan.targets:
         trial = await _trial(target, prompts.prompts[0], plan)
-        targets.append(gateway_before(plan.targets, target) if trial.gateway else target)
+        targets.append(as_gateway(plan.targets, target) if trial.gateway else target)
         say(_seen(targets[-1], trial))
     plan = replace(plan, targets=tuple(targets))
     steps = await run(plan, prompts, watcher=watcher, stop=stop)
@@ -139,7 +139,7 @@ def fitting_words(counted: Sequence[tuple[int, int | None]], wanted: int) -> int
     return max(LEAD_WORDS, round(few + (wanted - few_tokens) / per_word))
 
 
-def gateway_before(targets: Sequence[Target], gateway: Target) -> Target:
+def as_gateway(targets: Sequence[Target], gateway: Target) -> Target:
     """`gateway`, known as one, and with the kind of what is behind it.
 
     It does not tell itself, but the `targets` of its group do, unless they are of several kinds.

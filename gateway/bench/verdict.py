@@ -23,7 +23,8 @@ COARSE_SHARE = 0.2
 UNFAIR = 0.8
 P99_NEEDS = 100
 _PER_USER = 3
-"""Answers that each user must have had before unequal shares mean anything."""
+"""Requests for each user before unequal shares mean anything; not answers, which the starved
+lack."""
 REMEDIES: Mapping[VerdictName, str] = MappingProxyType(
     {
         "generator": "give the generator a core or a machine of its own, or ask for less load; "
@@ -110,7 +111,7 @@ def _unfair(figures: Figures, load: Load) -> Verdict | None:
         load.users is None
         or figures.fairness is None
         or figures.fairness >= UNFAIR
-        or figures.completed < _PER_USER * load.users
+        or figures.sent < _PER_USER * load.users
     ):
         return None
     message = f"users got very different shares (fairness {figures.fairness:.2f}; 1 is equal)"

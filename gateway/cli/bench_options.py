@@ -131,7 +131,7 @@ PROMPT_OPTIONS = (
         type=click.IntRange(1, 1_000_000),
         default=128,
         show_default=True,
-        help="max_tokens of each request.",
+        help="max_tokens of each request; with --output-spread, of all on average.",
     ),
     click.option(
         "--output-spread",

@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from backends.base import BackendKind
-from gateway.bench.benchmark import PromptWish, benchmark, gateway_before
+from gateway.bench.benchmark import PromptWish, as_gateway, benchmark
 from gateway.bench.plan import Bounds, Load, Plan, Target
 from gateway.bench.result import Result
 from gateway.bench.stub import Streams, StubConnection
@@ -57,10 +57,10 @@ def test_a_gateway_is_of_the_kind_of_its_group_if_that_is_of_one(
     gateway = target("gateway")
     others = [target(f"raw {number}", each) for number, each in enumerate(kinds)]
     stranger = target("other", "llamacpp", group="other")
-    seen = gateway_before((*others, gateway, stranger), gateway)
+    seen = as_gateway((*others, gateway, stranger), gateway)
     assert (seen.path, seen.kind) == ("gateway", kind)
     told = replace(gateway, kind="llamacpp")
-    assert gateway_before((*others, told), told).kind == "llamacpp"
+    assert as_gateway((*others, told), told).kind == "llamacpp"
 
 
 @pytest.mark.anyio

@@ -70,6 +70,12 @@ def test_unequal_shares_are_said_once_each_user_has_had_some_answers() -> None:
     assert "unfair" not in names(counted(*lopsided[:4], users=2), users=2)
 
 
+def test_users_who_are_starved_are_noticed_however_few_answers_there_are() -> None:
+    starved = [timeline(1, pieces=1, outcome="timed out") for _ in range(3)]
+    found = counted(timeline(0), timeline(0), timeline(0), *starved, users=2)
+    assert "unfair" in names(found, users=2)
+
+
 def test_a_p99_of_few_requests_is_said_to_be_their_slowest() -> None:
     assert names(counted(timeline(), users=1)) == ["short"]
 
